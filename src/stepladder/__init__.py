@@ -1,0 +1,1 @@
+"""stepladder: measured steps to a small convolutional network."""
