@@ -1,0 +1,239 @@
+"""Frozen values that decide a result: Recipe and Experiment, checked all at once, in and out of TOML."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from typing import Annotated, Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from stepladder.errors import NotationError, SpecError
+from stepladder.notation import Net
+
+Probability = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Spec(BaseModel):
+    """A frozen value with named, documented fields; unknown names are refused with the nearest known one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @classmethod
+    def read(cls, values: object, subject: str) -> Self:
+        """Return the checked value.
+
+        Raises:
+            SpecError: with every mistake at once, each with its place and, for names, the nearest known one.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SpecError.of(subject, [_mistake(cls, item) for item in error.errors()]) from None
+
+
+class Constant(Spec):
+    """The same learning rate throughout."""
+
+    kind: Literal["constant"] = "constant"
+
+
+class StepDecay(Spec):
+    """The learning rate is multiplied by ``factor`` every ``every`` epochs (torch's StepLR)."""
+
+    kind: Literal["step"] = "step"
+    every: Annotated[int, Field(ge=1)] = 5
+    """Epochs between two reductions."""
+    factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """What the learning rate is multiplied by."""
+
+
+class MultiStepDecay(Spec):
+    """The learning rate is multiplied by ``factor`` after each epoch of ``at`` (torch's MultiStepLR)."""
+
+    kind: Literal["multi-step"] = "multi-step"
+    at: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (8, 12)
+    """Finished epochs after which the learning rate drops."""
+    factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """What the learning rate is multiplied by."""
+
+
+class Plateau(Spec):
+    """The learning rate drops when the training loss stops falling (torch's ReduceLROnPlateau).
+
+    It watches the training loss, or the holdout loss where there is a holdout: never the test set.
+    """
+
+    kind: Literal["plateau"] = "plateau"
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """What the learning rate is multiplied by."""
+    patience: Annotated[int, Field(ge=0)] = 2
+    """Epochs without improvement that are waited for."""
+    threshold: Annotated[float, Field(ge=0)] = 1e-4
+    """The relative improvement that counts as one."""
+
+
+class Cosine(Spec):
+    """The learning rate falls along half a cosine, batch by batch (torch's CosineAnnealingLR)."""
+
+    kind: Literal["cosine"] = "cosine"
+    final: Annotated[float, Field(ge=0)] = 0.0
+    """The learning rate at the last batch."""
+
+
+class OneCycle(Spec):
+    """The learning rate rises to its peak and falls to almost nothing, batch by batch (torch's OneCycleLR)."""
+
+    kind: Literal["one-cycle"] = "one-cycle"
+    warm_up: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """The share of all batches that the rise takes."""
+    start_divisor: Annotated[float, Field(ge=1)] = 25.0
+    """The peak is this many times the first learning rate."""
+    final_divisor: Annotated[float, Field(ge=1)] = 1e4
+    """The first learning rate is this many times the last."""
+
+
+Schedule = Annotated[
+    Constant | StepDecay | MultiStepDecay | Plateau | Cosine | OneCycle, Field(discriminator="kind")
+]
+
+
+class Augmentation(Spec):
+    """Limits of the affine map that each training image gets, drawn anew each time; 0 turns a kind off."""
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Largest rotation in degrees, either way."""
+    shift: Annotated[float, Field(ge=0)] = 0.0
+    """Largest shift in pixels, along each axis, either way."""
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Largest change of size, as a share: 0.1 means from 90% to 110%."""
+    shear: Annotated[float, Field(ge=0, lt=90)] = 0.0
+    """Largest shear in degrees, either way."""
+
+    @property
+    def is_none(self) -> bool:
+        """Whether every kind is off."""
+        return not (self.rotation or self.shift or self.scale or self.shear)
+
+    def __str__(self) -> str:
+        """Return the kinds in use, such as ``rotation 7°, shift 1 px``, or ``none``."""
+        kinds = [
+            (self.rotation, f"rotation {self.rotation:g}°"),
+            (self.shift, f"shift {self.shift:g} px"),
+            (self.scale, f"scale {self.scale:.0%}"),
+            (self.shear, f"shear {self.shear:g}°"),
+        ]
+        return ", ".join(text for amount, text in kinds if amount) or "none"
+
+
+class Recipe(Spec):
+    """How to train."""
+
+    epochs: Annotated[int, Field(ge=1)] = 15
+    """Passes over the training images."""
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    """Images a step; batch normalisation needs at least two."""
+    optimiser: Literal["sgd", "adam", "adamw"] = "sgd"
+    """Rule that turns gradients into steps."""
+    learning_rate: Positive = 0.1
+    """Learning rate; the peak, where the schedule changes it."""
+    momentum: Probability = 0.9
+    """Momentum of SGD; the other optimisers keep their own averages."""
+    nesterov: bool = True
+    """Whether SGD looks ahead along its momentum (Nesterov)."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Pull of the weights towards zero."""
+    label_smoothing: Probability = 0.0
+    """Share of the probability that the target gives to all classes evenly."""
+    schedule: Schedule = Constant()
+    """How the learning rate changes."""
+    augmentation: Augmentation = Augmentation()
+    """How the training images are varied."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the forward and backward pass; weights are float32 always."""
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Self:
+        if self.optimiser == "sgd" and self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0: set momentum = 0.9 or nesterov = false")
+        return self
+
+
+class Experiment(Spec):
+    """Everything that decides a result: net, recipe, data set, seed and protocol."""
+
+    net: str
+    """The net in the one-line notation."""
+    recipe: Recipe = Recipe()
+    """How to train it."""
+    data: str = "mnist"
+    """Name of the data set."""
+    protocol: Literal["reference", "holdout"] = "reference"
+    """reference: train on every training image and log the test set, choosing nothing. holdout: train without the
+    holdout images and log those."""
+    holdout_size: Annotated[int, Field(ge=1)] = 10_000
+    """Images split from the training set under the holdout protocol."""
+    seed: Seed = 0
+    """Seed of everything random in the run."""
+
+    @field_validator("net")
+    @classmethod
+    def _canonical(cls, text: str) -> str:
+        try:
+            return str(Net.parse(text))
+        except NotationError as error:
+            raise ValueError(str(error)) from None
+
+    @property
+    def identity(self) -> str:
+        """A digest over every field: equal for equal experiments, 16 hexadecimal digits."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_toml(self) -> str:
+        """Return the experiment as TOML that ``from_toml`` reads back to an equal value."""
+        return tomli_w.dumps(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_toml(cls, text: str, source: str = "experiment") -> Experiment:
+        """Return the experiment that the TOML text describes; fields left out take their defaults.
+
+        Raises:
+            SpecError: if the text is no TOML, or with every field that is wrong.
+        """
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SpecError(f"{source} is not TOML", given=str(error), repair="correct that line") from None
+        return cls.read(values, source)
+
+
+def _mistake(model: type[BaseModel], item: Any) -> str:
+    place = [str(part) for part in item["loc"]]
+    message = item["msg"].removeprefix("Value error, ")
+    where = ".".join(place) or "the whole"
+    if item["type"] == "extra_forbidden":
+        known = _names_beside(model, place)
+        nearest = difflib.get_close_matches(place[-1], known, n=1)
+        hint = f"; did you mean '{nearest[0]}'?" if nearest else f"; known here: {', '.join(known)}"
+        return f"'{where}' is not a field{hint}"
+    given = "" if isinstance(item["input"], dict) else f" (given: {item['input']!r})"
+    return f"{where}: {message}{given}"
+
+
+def _names_beside(model: type[BaseModel], place: list[str]) -> list[str]:
+    """Return the field names valid where an unknown name stood."""
+    for part in place[:-1]:
+        field = model.model_fields.get(part)
+        if field is None:
+            # A step into a schedule: the place holds the kind of schedule, which is no field.
+            kinds = [Constant, StepDecay, MultiStepDecay, Plateau, Cosine, OneCycle]
+            model = next((kind for kind in kinds if kind.model_fields["kind"].default == part), model)
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+    return sorted(model.model_fields)
