@@ -1,0 +1,233 @@
+"""One epoch of training and one pass of evaluation over tensors in memory."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy
+import torch
+from torch import nn
+from torch.nn import functional
+
+from stepladder import dropout, randomness
+from stepladder.augment import augment
+from stepladder.errors import TrainingError
+from stepladder.schedule import RateTable
+from stepladder.spec import Recipe
+
+EVALUATION_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Images:
+    """Labelled images on the device: uint8 of shape (N, C, H, W) and int64 labels of shape (N,)."""
+
+    pixels: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation a channel, of pixels scaled to [0, 1], from the training images only."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def scale(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return uint8 pixels as floats in [0, 1]."""
+        return pixels.to(torch.float32).div_(255)
+
+    def apply(self, scaled: torch.Tensor) -> torch.Tensor:
+        """Return pixels from [0, 1] with mean 0 and deviation 1 over the training set, channel by channel."""
+        shape = (1, -1, 1, 1)
+        mean = torch.tensor(self.mean, device=scaled.device).view(shape)
+        deviation = torch.tensor(self.deviation, device=scaled.device).view(shape)
+        return (scaled - mean) / deviation
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training epoch is: what the live display shows."""
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingPass:
+    """What one epoch of training gave: mean loss and correct answers as seen while training."""
+
+    loss: float
+    correct: int
+    count: int
+    last_batch_loss: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class EvaluationPass:
+    """What one pass over held-out images gave: mean loss, correct answers, and logits of shape (N, K)."""
+
+    loss: float
+    correct: int
+    count: int
+    logits: torch.Tensor
+
+
+class Loop:
+    """A module, its optimiser and everything that one epoch needs.
+
+    Args:
+        module: the net; it is moved to the device and its dropout layers draw from derived streams from now on.
+        recipe: how to train.
+        training: the images to train on.
+        normalisation: how pixels become inputs.
+        seed: what all random numbers derive from.
+        device: where to compute.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        recipe: Recipe,
+        training: Images,
+        normalisation: Normalisation,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.dropouts = dropout.use_streams(module)
+        # Channels-last convolutions are faster on processors and GPUs alike for nets this small.
+        self.module = module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.recipe = recipe
+        self.training = training
+        self.normalisation = normalisation
+        self.seed = seed
+        self.device = device
+        self.steps = steps_per_epoch(len(training), recipe.batch_size)
+        self.optimiser = build_optimiser(self.module, recipe)
+        self.rates = RateTable(recipe, self.steps)
+
+    def train_epoch(
+        self,
+        epoch: int,
+        watched_losses: Sequence[float],
+        report: Callable[[Progress], None] | None = None,
+    ) -> TrainingPass:
+        """Train for one epoch and return what was seen.
+
+        Args:
+            epoch: its index, from 0.
+            watched_losses: the losses of the epochs before, for schedules that watch them.
+            report: called after every step.
+
+        Raises:
+            TrainingError: if the loss stops being a finite number; the optimiser step is not taken.
+        """
+        self.module.train()
+        order = self._order(epoch)
+        rates = self.rates.epoch(epoch, watched_losses)
+        loss_sum, correct, seen, value = 0.0, 0, 0, math.nan
+        started = time.perf_counter()
+        for step, chosen in enumerate(order.split(self.recipe.batch_size)[: self.steps]):
+            for group in self.optimiser.param_groups:
+                group["lr"] = rates[step]
+            labels = self.training.labels[chosen]
+            logits, loss = self._forward(self._batch(chosen, epoch, step), labels, epoch, step)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise _not_a_number(epoch, step, value, self.recipe, rates[step])
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+            loss_sum += value * len(labels)
+            correct += int((logits.argmax(1) == labels).sum())
+            seen += len(labels)
+            if report is not None:
+                elapsed = time.perf_counter() - started
+                report(Progress(epoch + 1, step + 1, self.steps, value, correct / seen, elapsed))
+        return TrainingPass(loss_sum / seen, correct, seen, value, rates[-1])
+
+    @torch.inference_mode()
+    def evaluate(self, images: Images) -> EvaluationPass:
+        """Return loss and correct answers of the module in evaluation mode, without augmentation or dropout."""
+        self.module.eval()
+        logits = []
+        for pixels in images.pixels.split(EVALUATION_BATCH):
+            inputs = self.normalisation.apply(self.normalisation.scale(pixels))
+            logits.append(self._logits(inputs).to(torch.float32))
+        joined = torch.cat(logits)
+        loss = functional.cross_entropy(joined, images.labels).item()
+        correct = int((joined.argmax(1) == images.labels).sum())
+        return EvaluationPass(loss, correct, len(images), joined)
+
+    def _order(self, epoch: int) -> torch.Tensor:
+        numbers = randomness.numpy_stream(self.seed, "shuffle", epoch)
+        order = numbers.permutation(len(self.training)).astype(numpy.int64)
+        return torch.from_numpy(order).to(self.device)
+
+    def _batch(self, chosen: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
+        scaled = self.normalisation.scale(self.training.pixels[chosen])
+        generator = randomness.torch_stream(self.seed, "augment", epoch, step, device=self.device)
+        # Augment before normalising: what moves in from outside must be background, which is 0 only here.
+        varied = augment(scaled, self.recipe.augmentation, generator)
+        return self.normalisation.apply(varied).contiguous(memory_format=torch.channels_last)
+
+    def _forward(
+        self, inputs: torch.Tensor, labels: torch.Tensor, epoch: int, step: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        for layer, module in enumerate(self.dropouts):
+            module.restart(self.seed, layer, epoch, step, self.device)
+        logits = self._logits(inputs).to(torch.float32)
+        smoothing = self.recipe.label_smoothing
+        return logits, functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+    def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
+        mixed = self.recipe.precision == "bfloat16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
+            outputs: torch.Tensor = self.module(inputs)
+        # A net that ends in a convolution gives (N, K, 1, 1).
+        return outputs.flatten(1)
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """Return the optimiser steps an epoch; a last batch of one image is left out (batch-norm cannot use it)."""
+    full, rest = divmod(count, batch_size)
+    return full + (1 if rest > 1 else 0)
+
+
+def build_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return torch's optimiser for the recipe over all parameters."""
+    parameters = list(module.parameters())
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    match recipe.optimiser:
+        case "sgd":
+            return torch.optim.SGD(
+                parameters, lr=rate, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=decay
+            )
+        case "adam":
+            return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
+        case "adamw":
+            return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+
+
+def _not_a_number(epoch: int, step: int, value: float, recipe: Recipe, rate: float) -> TrainingError:
+    advice = [f"a lower learning rate (try {recipe.learning_rate / 10:g})"]
+    if recipe.precision != "float32":
+        advice.append("precision float32")
+    advice.append("a schedule with a warm-up (one-cycle)")
+    return TrainingError(
+        f"the loss became {value} in epoch {epoch + 1}, step {step + 1}; the step was not taken and the last "
+        "finished epoch is kept",
+        given=f"learning rate {rate:g}, optimiser {recipe.optimiser}, precision {recipe.precision}",
+        repair="try " + ", or ".join(advice),
+    )

@@ -1,0 +1,396 @@
+"""The run folder: the only reader and writer of it.
+
+    experiment.toml       everything that decides the result
+    epochs.jsonl          one line an epoch, nothing in it depends on the clock
+    timing.jsonl          seconds an epoch
+    log.txt               the same rows in the reference guide's form
+    checkpoint.safetensors, checkpoint.previous.safetensors
+                          where to go on from; each holds the rows up to it as well
+    environment.json      versions, processor, threads, git commit
+    weights.safetensors   the finished net
+    predictions.safetensors  logits on the evaluated images, for analysis without the net
+    result.json           what was reached; there when and only when the run is finished
+
+The newest readable checkpoint is the truth. Every other file follows from it and is written again on resuming, so
+a run that is killed at any byte of any write goes on and ends in the same bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from stepladder import files
+from stepladder.errors import RunError, StepladderError
+from stepladder.spec import Experiment
+
+if TYPE_CHECKING:
+    import torch
+
+FORMAT = 1
+
+_EXPERIMENT = "experiment.toml"
+_EPOCHS = "epochs.jsonl"
+_TIMING = "timing.jsonl"
+_LOG = "log.txt"
+_CHECKPOINT = "checkpoint.safetensors"
+_PREVIOUS = "checkpoint.previous.safetensors"
+_ENVIRONMENT = "environment.json"
+_WEIGHTS = "weights.safetensors"
+_PREDICTIONS = "predictions.safetensors"
+_RESULT = "result.json"
+_LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """What one epoch gave. Equal runs give equal rows, bit for bit: no clock is in here.
+
+    ``train_*`` is as seen while training, with augmentation and dropout; ``evaluation_*`` is on the images named by
+    ``split`` ("test" or "holdout") with both off. Losses are means an image in nats; ``learning_rate`` is that of
+    the epoch's last step.
+    """
+
+    epoch: int
+    steps: int
+    learning_rate: float
+    last_batch_loss: float
+    train_loss: float
+    train_correct: int
+    train_count: int
+    split: str
+    evaluation_loss: float
+    evaluation_correct: int
+    evaluation_count: int
+
+    @property
+    def train_accuracy(self) -> float:
+        """Return the share of right answers while training, in percent."""
+        return 100 * self.train_correct / self.train_count
+
+    @property
+    def evaluation_accuracy(self) -> float:
+        """Return the share of right answers on the evaluated images, in percent."""
+        return 100 * self.evaluation_correct / self.evaluation_count
+
+
+@dataclass(frozen=True)
+class EpochTime:
+    """Wall-clock seconds of one epoch."""
+
+    train: float
+    evaluation: float
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run can go on from: all tensors after ``len(rows)`` finished epochs."""
+
+    rows: tuple[EpochRow, ...]
+    times: tuple[EpochTime, ...]
+    threads: int
+    tensors: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run as read from its folder; reading it needs no torch."""
+
+    folder: Path
+    experiment: Experiment
+    rows: tuple[EpochRow, ...]
+    times: tuple[EpochTime, ...]
+    result: dict[str, Any]
+    environment: dict[str, Any]
+
+    def predictions(self) -> tuple[Any, Any]:
+        """Return (logits float32 of shape (N, K), labels int64 of shape (N,)) as NumPy arrays.
+
+        Raises:
+            RunError: if the file is missing or damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        path = self.folder / _PREDICTIONS
+        try:
+            arrays = load_file(path)
+            return arrays["logits"], arrays["labels"]
+        except (OSError, SafetensorError, KeyError) as error:
+            raise _damaged(path, error) from None
+
+
+class RunFolder:
+    """A run folder opened for writing by this process alone; use it as a context manager.
+
+    Args:
+        path: the folder; it is made if it is missing.
+        experiment: what is to be trained there.
+
+    Raises:
+        RunError: if another process has the folder open, or it holds another experiment or a later format.
+    """
+
+    def __init__(self, path: Path, experiment: Experiment) -> None:
+        self.path = path
+        self.experiment = experiment
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                "the run folder cannot be made",
+                given=f"{path} ({error.strerror})",
+                repair="choose another folder",
+            ) from None
+        self._lock = FileLock(path / _LOCK, timeout=0)
+
+    def __enter__(self) -> RunFolder:
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise RunError(
+                "another process is working in this run folder",
+                given=str(self.path),
+                repair="wait until it ends, stop it, or choose another folder",
+            ) from None
+        except OSError as error:
+            raise RunError(
+                "the run folder cannot be written",
+                given=f"{self.path} ({error.strerror})",
+                repair="choose a folder that you may write to",
+            ) from None
+        try:
+            self._refuse_other_experiments()
+            files.remove_leftovers(self.path)
+            files.write_text(self.path / _EXPERIMENT, self._experiment_text())
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Return the newest readable checkpoint, or None when the run has to start from the beginning."""
+        for name in (_CHECKPOINT, _PREVIOUS):
+            found = self._read_checkpoint(self.path / name)
+            if found is not None:
+                return found
+        return None
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keep the state after an epoch, then the files that people read."""
+        from safetensors.torch import save
+
+        rows = [asdict(row) for row in checkpoint.rows]
+        times = [asdict(time) for time in checkpoint.times]
+        header = {
+            "format": str(FORMAT),
+            "experiment": self.experiment.identity,
+            "rows": json.dumps(rows),
+            "times": json.dumps(times),
+            "threads": str(checkpoint.threads),
+            "digest": tensor_digest(checkpoint.tensors),
+        }
+        newest = self.path / _CHECKPOINT
+        if newest.exists() and self._read_checkpoint(newest) is not None:
+            newest.replace(self.path / _PREVIOUS)
+        files.write_bytes(newest, save(checkpoint.tensors, metadata=header))
+        self.write_rows(checkpoint)
+
+    def write_rows(self, checkpoint: Checkpoint) -> None:
+        """Write the rows, the times and the log that belong to a checkpoint."""
+        files.write_text(self.path / _EPOCHS, _lines(checkpoint.rows))
+        files.write_text(self.path / _TIMING, _lines(checkpoint.times))
+        log = "\n".join(
+            guide_log(row, time) for row, time in zip(checkpoint.rows, checkpoint.times, strict=True)
+        )
+        files.write_text(self.path / _LOG, log)
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """Record the machine and the versions."""
+        files.write_json(self.path / _ENVIRONMENT, environment)
+
+    def finish(
+        self,
+        weights: Mapping[str, torch.Tensor],
+        predictions: Mapping[str, torch.Tensor],
+        result: Mapping[str, Any],
+    ) -> None:
+        """Write the finished net, its predictions and, last of all, the result."""
+        from safetensors.torch import save
+
+        header = {"format": str(FORMAT), "net": self.experiment.net}
+        files.write_bytes(self.path / _WEIGHTS, save(dict(weights), metadata=header))
+        files.write_bytes(self.path / _PREDICTIONS, save(dict(predictions)))
+        digests = {name: _file_digest(self.path / name) for name in (_EPOCHS, _WEIGHTS, _PREDICTIONS)}
+        files.write_json(
+            self.path / _RESULT,
+            {"format": FORMAT, "experiment": self.experiment.identity, **result, "files": digests},
+        )
+
+    def is_finished(self) -> bool:
+        """Return whether the result is there and the files that it vouches for are whole."""
+        try:
+            result = json.loads((self.path / _RESULT).read_text(encoding="utf-8"))
+            digests = result["files"].items()
+            whole = all(_file_digest(self.path / name) == digest for name, digest in digests)
+            return whole and result["experiment"] == self.experiment.identity
+        except (OSError, ValueError, KeyError, AttributeError, TypeError):
+            return False
+
+    def _refuse_other_experiments(self) -> None:
+        path = self.path / _EXPERIMENT
+        try:
+            text = path.read_text(encoding="utf-8")
+            stored = _parse_experiment(text, path)
+        except (OSError, UnicodeDecodeError):
+            return
+        except StepladderError as error:
+            if isinstance(error, RunError):
+                raise
+            # A file cut short by a crash says nothing; the checkpoints carry the identity as well.
+            return
+        if stored != self.experiment:
+            raise RunError(
+                "this run folder holds another experiment",
+                given=f"{self.path}: {_differences(stored, self.experiment)}",
+                repair="choose another folder, or remove this one",
+            )
+
+    def _experiment_text(self) -> str:
+        return f"format = {FORMAT}\n{self.experiment.to_toml()}"
+
+    def _read_checkpoint(self, path: Path) -> Checkpoint | None:
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt") as stored:
+                header = stored.metadata() or {}
+                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            rows = tuple(EpochRow(**row) for row in json.loads(header["rows"]))
+            times = tuple(EpochTime(**time) for time in json.loads(header["times"]))
+            if header["experiment"] != self.experiment.identity:
+                return None
+            if header["digest"] != tensor_digest(tensors):
+                return None
+            return Checkpoint(rows, times, int(header["threads"]), tensors)
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+            return None
+
+
+def open_finished(folder: Path) -> FinishedRun:
+    """Return the finished run in a folder.
+
+    Raises:
+        RunError: if the folder holds no finished run, a damaged one, or one of a later format.
+    """
+    if not (folder / _EXPERIMENT).is_file():
+        raise RunError(
+            "this is no run folder", given=str(folder), repair="name a folder that holds experiment.toml"
+        )
+    if not (folder / _RESULT).is_file():
+        raise RunError(
+            "this run is not finished", given=str(folder), repair="start its command again to finish it"
+        )
+    try:
+        experiment = _parse_experiment(
+            (folder / _EXPERIMENT).read_text(encoding="utf-8"), folder / _EXPERIMENT
+        )
+        rows = [EpochRow(**json.loads(line)) for line in _read_lines(folder / _EPOCHS)]
+        times = [EpochTime(**json.loads(line)) for line in _read_lines(folder / _TIMING)]
+        result = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
+        environment = json.loads((folder / _ENVIRONMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(folder, error) from None
+    return FinishedRun(folder, experiment, tuple(rows), tuple(times), result, environment)
+
+
+def guide_log(row: EpochRow, time: EpochTime) -> str:
+    """Return one epoch in the form of the reference guide's log."""
+    rate = row.steps / time.train if time.train else 0.0
+    heading = "Test set" if row.split == "test" else f"{row.split.capitalize()} set"
+    return (
+        f"Epoch {row.epoch}\n"
+        f"Train: Loss={row.last_batch_loss:.4f} Batch_id={row.steps - 1} Accuracy={row.train_accuracy:.2f}: "
+        f"100%|██████████| {row.steps}/{row.steps} [{_clock(time.train)}<00:00, {rate:.2f}it/s]\n"
+        f"{heading}: Average loss: {row.evaluation_loss:.4f}, "
+        f"Accuracy: {row.evaluation_correct}/{row.evaluation_count} ({row.evaluation_accuracy:.2f}%)\n"
+    )
+
+
+def tensor_digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return the SHA-256 over names, shapes, types and bytes: equal when the tensors are bit-equal."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _parse_experiment(text: str, path: Path) -> Experiment:
+    import tomllib
+
+    from stepladder.errors import SpecError
+
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path} is not TOML", given=str(error), repair="restore it or remove it") from None
+    number = values.pop("format", FORMAT)
+    if not isinstance(number, int) or number > FORMAT:
+        raise RunError(
+            f"this run folder has format {number}; this version reads up to {FORMAT}",
+            given=str(path),
+            repair="use a newer stepladder",
+        )
+    return Experiment.read(values, str(path))
+
+
+def _differences(stored: Experiment, asked: Experiment) -> str:
+    old, new = _flat(stored.model_dump(mode="json")), _flat(asked.model_dump(mode="json"))
+    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    return "; ".join(f"{name} is {old.get(name)!r} there, {new.get(name)!r} now" for name in names)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _lines(values: Sequence[EpochRow] | Sequence[EpochTime]) -> str:
+    return "".join(json.dumps(asdict(value)) + "\n" for value in values)
+
+
+def _read_lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes:02d}:{rest:02d}"
+
+
+def _damaged(path: Path, error: Exception) -> RunError:
+    return RunError(
+        "a file of this run is missing or damaged",
+        given=f"{path} ({error})",
+        repair="start the run's command again: it goes on from its last checkpoint",
+    )

@@ -1,0 +1,288 @@
+"""Training as a generator of epoch rows, kept in a run folder from which it can go on at any moment."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import nn
+
+from stepladder import data, environment, randomness
+from stepladder.errors import SpecError
+from stepladder.loop import EvaluationPass, Images, Loop, Normalisation, Progress
+from stepladder.notation import Net
+from stepladder.runs import Checkpoint, EpochRow, EpochTime, RunFolder, tensor_digest
+from stepladder.spec import Experiment, Plateau
+
+_MODULE = "module."
+_OPTIMISER = "optimiser."
+
+
+@dataclass(frozen=True)
+class Materials:
+    """The images of an experiment, on the device: training, evaluated every epoch, and how they are scaled."""
+
+    training: Images
+    evaluated: Images
+    split: str
+    normalisation: Normalisation
+    classes: int
+    input_shape: tuple[int, int, int]
+
+
+def train(
+    experiment: Experiment,
+    dataset: data.Dataset,
+    folder: Path | None = None,
+    *,
+    threads: int | None = None,
+    device: str | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> Iterator[tuple[EpochRow, EpochTime]]:
+    """Yield one row an epoch, the epochs that the folder already holds first.
+
+    When the last row has been yielded and the generator is asked once more, the finished net, its predictions and
+    its result are written.
+
+    Args:
+        experiment: what to train.
+        dataset: the data set that the experiment names.
+        folder: the run folder; None keeps nothing.
+        threads: torch's threads; None leaves them alone. A run that goes on keeps those it began with, since another
+            number of threads rounds differently.
+        device: "cpu", "cuda" or "mps"; None takes a GPU where there is one.
+        report: called after every training step.
+
+    Raises:
+        SpecError: if the net does not fit the data.
+        RunError: if the folder is in use or holds another experiment.
+        TrainingError: if the loss stops being a number.
+    """
+    if folder is None:
+        yield from _Session(experiment, dataset, None, threads, device, report).epochs()
+        return
+    with RunFolder(folder, experiment) as opened:
+        yield from _Session(experiment, dataset, opened, threads, device, report).epochs()
+
+
+def build_module(experiment: Experiment, input_shape: tuple[int, int, int]) -> nn.Module:
+    """Return the experiment's net with its first weights, drawn from the seed; no global state changes."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(randomness.derive(experiment.seed, "initialise"))
+        return Net.parse(experiment.net).build(input_shape)
+
+
+def prepare(experiment: Experiment, dataset: data.Dataset, device: torch.device) -> Materials:
+    """Return the experiment's images on the device.
+
+    Raises:
+        SpecError: if the holdout asked for is larger than the training set allows.
+    """
+    pixels, labels = dataset.train.images, dataset.train.labels
+    evaluated, split = dataset.test, "test"
+    if experiment.protocol == "holdout":
+        if experiment.holdout_size >= len(labels):
+            raise SpecError(
+                "the holdout would take every training image",
+                given=f"holdout_size = {experiment.holdout_size}, training images: {len(labels)}",
+                repair=f"choose a holdout_size of {len(labels) // 6} or so",
+            )
+        kept, held = data.split_holdout(labels, size=experiment.holdout_size)
+        evaluated, split = data.Split(pixels[held], labels[held]), "holdout"
+        pixels, labels = pixels[kept], labels[kept]
+    mean, deviation = data.statistics(pixels)
+    return Materials(
+        training=_on_device(data.Split(pixels, labels), device),
+        evaluated=_on_device(evaluated, device),
+        split=split,
+        normalisation=Normalisation(mean, deviation),
+        classes=len(dataset.classes),
+        input_shape=dataset.input_shape,
+    )
+
+
+def choose_device(name: str | None) -> torch.device:
+    """Return the named device, or a GPU where there is one."""
+    if name is not None:
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class _Session:
+    """One process's work on one run, from wherever the folder's checkpoint stands to the end."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        dataset: data.Dataset,
+        folder: RunFolder | None,
+        threads: int | None,
+        device: str | None,
+        report: Callable[[Progress], None] | None,
+    ) -> None:
+        self.experiment = experiment
+        self.dataset = dataset
+        self.folder = folder
+        self.report = report
+        self.device = choose_device(device)
+        self.start = folder.checkpoint() if folder else None
+        if self.start is not None:
+            threads = self.start.threads
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.threads = torch.get_num_threads()
+
+    def epochs(self) -> Iterator[tuple[EpochRow, EpochTime]]:
+        rows = list(self.start.rows) if self.start else []
+        times = list(self.start.times) if self.start else []
+        yield from zip(rows, times, strict=True)
+        if self.folder and self.folder.is_finished() and len(rows) == self.experiment.recipe.epochs:
+            return
+        loop, materials = self._set_up()
+        if self.folder:
+            self.folder.write_environment(environment.describe(self.threads, self.device.type))
+            if self.start is not None:
+                self.folder.write_rows(self.start)
+        evaluation: EvaluationPass | None = None
+        for epoch in range(len(rows), self.experiment.recipe.epochs):
+            began = perf_counter()
+            training = loop.train_epoch(epoch, self._watched(rows), self.report)
+            trained = perf_counter()
+            evaluation = loop.evaluate(materials.evaluated)
+            times.append(EpochTime(trained - began, perf_counter() - trained))
+            rows.append(
+                EpochRow(
+                    epoch=epoch + 1,
+                    steps=loop.steps,
+                    learning_rate=training.learning_rate,
+                    last_batch_loss=training.last_batch_loss,
+                    train_loss=training.loss,
+                    train_correct=training.correct,
+                    train_count=training.count,
+                    split=materials.split,
+                    evaluation_loss=evaluation.loss,
+                    evaluation_correct=evaluation.correct,
+                    evaluation_count=evaluation.count,
+                )
+            )
+            if self.folder:
+                state = _gather(loop)
+                self.folder.save_checkpoint(Checkpoint(tuple(rows), tuple(times), self.threads, state))
+            yield rows[-1], times[-1]
+        if self.folder:
+            self._finish(self.folder, loop, materials, rows, evaluation)
+
+    def _set_up(self) -> tuple[Loop, Materials]:
+        materials = prepare(self.experiment, self.dataset, self.device)
+        module = build_module(self.experiment, materials.input_shape)
+        _check_outputs(module, materials)
+        loop = Loop(
+            module,
+            self.experiment.recipe,
+            materials.training,
+            materials.normalisation,
+            self.experiment.seed,
+            self.device,
+        )
+        if self.start is not None:
+            _restore(loop, self.start.tensors)
+        return loop, materials
+
+    def _watched(self, rows: list[EpochRow]) -> list[float]:
+        """Return the losses that reduce-on-plateau watches: the test set decides nothing."""
+        if self.experiment.protocol == "holdout":
+            return [row.evaluation_loss for row in rows]
+        return [row.train_loss for row in rows]
+
+    def _finish(
+        self,
+        folder: RunFolder,
+        loop: Loop,
+        materials: Materials,
+        rows: list[EpochRow],
+        evaluation: EvaluationPass | None,
+    ) -> None:
+        # Asked for again when the run was killed between its last epoch and its result.
+        last = evaluation or loop.evaluate(materials.evaluated)
+        weights = {name: tensor.contiguous() for name, tensor in loop.module.state_dict().items()}
+        predictions = {"logits": last.logits.cpu(), "labels": materials.evaluated.labels.cpu()}
+        result: dict[str, Any] = {
+            "parameters": sum(parameter.numel() for parameter in loop.module.parameters()),
+            "epochs": len(rows),
+            "split": materials.split,
+            "data": {
+                "name": self.dataset.name,
+                "title": self.dataset.title,
+                "fingerprint": self.dataset.fingerprint,
+                "train_count": len(materials.training),
+                "evaluation_count": len(materials.evaluated),
+            },
+            "normalisation": {
+                "mean": list(materials.normalisation.mean),
+                "deviation": list(materials.normalisation.deviation),
+            },
+            "train_accuracy": rows[-1].train_accuracy,
+            "evaluation_accuracy": rows[-1].evaluation_accuracy,
+            "weights_digest": tensor_digest(weights),
+            "rows_digest": hashlib.sha256(repr(rows).encode()).hexdigest(),
+        }
+        folder.finish(weights, predictions, result)
+
+
+def default_threads(workers: int) -> int:
+    """Return the threads of each worker when the machine is shared evenly: at least one."""
+    return max(1, (os.cpu_count() or 1) // workers)
+
+
+def _on_device(split: data.Split, device: torch.device) -> Images:
+    # Copies: the data set's arrays are read-only, and torch has no read-only tensors.
+    pixels = torch.tensor(split.images, device=device)
+    labels = torch.tensor(split.labels, dtype=torch.int64, device=device)
+    return Images(pixels, labels)
+
+
+def _check_outputs(module: nn.Module, materials: Materials) -> None:
+    module.eval()
+    with torch.inference_mode():
+        outputs = module(torch.zeros(1, *materials.input_shape)).flatten(1).shape[1]
+    if outputs != materials.classes:
+        raise SpecError(
+            "the net's outputs are not the data set's classes",
+            given=f"{outputs} outputs for {materials.classes} classes",
+            repair=f"end the net with one value a class, such as 'GAP {materials.classes}C1' or "
+            f"'{materials.classes}F'",
+        )
+
+
+def _gather(loop: Loop) -> dict[str, torch.Tensor]:
+    """Return module and optimiser state as one flat dictionary of tensors."""
+    tensors = {
+        _MODULE + name: tensor.detach().cpu().contiguous().clone()
+        for name, tensor in loop.module.state_dict().items()
+    }
+    for index, slots in loop.optimiser.state_dict()["state"].items():
+        for slot, value in slots.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"{_OPTIMISER}{index}.{slot}"] = value.detach().cpu().contiguous().clone()
+    return tensors
+
+
+def _restore(loop: Loop, tensors: dict[str, torch.Tensor]) -> None:
+    """Put gathered state back, so that the next epoch computes the same bits as if nothing had happened."""
+    module = {
+        name.removeprefix(_MODULE): tensor for name, tensor in tensors.items() if name.startswith(_MODULE)
+    }
+    loop.module.load_state_dict(module)
+    slots: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(_OPTIMISER):
+            index, slot = name.removeprefix(_OPTIMISER).split(".", 1)
+            slots.setdefault(int(index), {})[slot] = tensor
+    groups = loop.optimiser.state_dict()["param_groups"]
+    loop.optimiser.load_state_dict({"state": slots, "param_groups": groups})
