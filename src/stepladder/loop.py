@@ -116,6 +116,7 @@ class Loop:
         self.steps = steps_per_epoch(len(training), recipe.batch_size)
         self.optimiser = build_optimiser(self.module, recipe)
         self.rates = RateTable(recipe, self.steps)
+        self.average = self._live_state() if recipe.averaging else None
 
     def train_epoch(
         self,
@@ -149,6 +150,7 @@ class Loop:
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
+            self._update_average(epoch * self.steps + step)
             loss_sum += value * len(labels)
             correct += int((logits.argmax(1) == labels).sum())
             seen += len(labels)
@@ -161,14 +163,37 @@ class Loop:
     def evaluate(self, images: Images) -> EvaluationPass:
         """Return loss and correct answers of the module in evaluation mode, without augmentation or dropout."""
         self.module.eval()
+        weights = self.average or {}
         logits = []
         for pixels in images.pixels.split(EVALUATION_BATCH):
             inputs = self.normalisation.apply(self.normalisation.scale(pixels))
-            logits.append(self._logits(inputs).to(torch.float32))
+            logits.append(self._logits(inputs, weights).to(torch.float32))
         joined = torch.cat(logits)
         loss = functional.cross_entropy(joined, images.labels).item()
         correct = int((joined.argmax(1) == images.labels).sum())
         return EvaluationPass(loss, correct, len(images), joined)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return the weights and statistics that are evaluated: the module's, or their moving average."""
+        return self._live_state() if self.average is None else dict(self.average)
+
+    def _live_state(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach().clone() for name, tensor in self.module.state_dict().items()}
+
+    @torch.no_grad()
+    def _update_average(self, step: int) -> None:
+        if self.average is None:
+            return
+        # The first steps count less than a full memory would: an average that still holds the random start
+        # would take thousands of steps to forget it.
+        decay = min(self.recipe.averaging, (1 + step) / (10 + step))
+        live = self.module.state_dict()
+        names = [name for name, tensor in live.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_(
+            [self.average[name] for name in names], [live[name] for name in names], 1 - decay
+        )
+        for name in live.keys() - set(names):
+            self.average[name].copy_(live[name])
 
     def _order(self, epoch: int) -> torch.Tensor:
         numbers = randomness.numpy_stream(self.seed, "shuffle", epoch)
@@ -191,10 +216,12 @@ class Loop:
         smoothing = self.recipe.label_smoothing
         return logits, functional.cross_entropy(logits, labels, label_smoothing=smoothing)
 
-    def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
+    def _logits(
+        self, inputs: torch.Tensor, weights: dict[str, torch.Tensor] | None = None
+    ) -> torch.Tensor:
         mixed = self.recipe.precision == "bfloat16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
-            outputs: torch.Tensor = self.module(inputs)
+            outputs: torch.Tensor = torch.func.functional_call(self.module, weights or {}, inputs)
         # A net that ends in a convolution gives (N, K, 1, 1).
         return outputs.flatten(1)
 

@@ -150,6 +150,9 @@ class Recipe(Spec):
     """Pull of the weights towards zero."""
     label_smoothing: Probability = 0.0
     """Share of the probability that the target gives to all classes evenly."""
+    averaging: Probability = 0.0
+    """Decay of the exponential moving average of the weights, a step; the average is what is evaluated and kept. 0:
+    no average."""
     schedule: Schedule = Constant()
     """How the learning rate changes."""
     augmentation: Augmentation = Augmentation()

@@ -22,6 +22,7 @@ from stepladder.spec import Experiment, Plateau
 
 _MODULE = "module."
 _OPTIMISER = "optimiser."
+_AVERAGE = "average."
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class _Session:
     ) -> None:
         # Asked for again when the run was killed between its last epoch and its result.
         last = evaluation or loop.evaluate(materials.evaluated)
-        weights = {name: tensor.contiguous() for name, tensor in loop.module.state_dict().items()}
+        weights = {name: tensor.contiguous() for name, tensor in loop.state().items()}
         predictions = {"logits": last.logits.cpu(), "labels": materials.evaluated.labels.cpu()}
         result: dict[str, Any] = {
             "parameters": sum(parameter.numel() for parameter in loop.module.parameters()),
@@ -266,6 +267,8 @@ def _gather(loop: Loop) -> dict[str, torch.Tensor]:
         _MODULE + name: tensor.detach().cpu().contiguous().clone()
         for name, tensor in loop.module.state_dict().items()
     }
+    for name, tensor in (loop.average or {}).items():
+        tensors[_AVERAGE + name] = tensor.cpu().contiguous().clone()
     for index, slots in loop.optimiser.state_dict()["state"].items():
         for slot, value in slots.items():
             if isinstance(value, torch.Tensor):
@@ -275,14 +278,17 @@ def _gather(loop: Loop) -> dict[str, torch.Tensor]:
 
 def _restore(loop: Loop, tensors: dict[str, torch.Tensor]) -> None:
     """Put gathered state back, so that the next epoch computes the same bits as if nothing had happened."""
-    module = {
-        name.removeprefix(_MODULE): tensor for name, tensor in tensors.items() if name.startswith(_MODULE)
-    }
-    loop.module.load_state_dict(module)
+    loop.module.load_state_dict(_under(_MODULE, tensors))
+    for name, tensor in _under(_AVERAGE, tensors).items():
+        if loop.average is not None:
+            loop.average[name].copy_(tensor)
     slots: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith(_OPTIMISER):
-            index, slot = name.removeprefix(_OPTIMISER).split(".", 1)
-            slots.setdefault(int(index), {})[slot] = tensor
+    for name, tensor in _under(_OPTIMISER, tensors).items():
+        index, slot = name.split(".", 1)
+        slots.setdefault(int(index), {})[slot] = tensor
     groups = loop.optimiser.state_dict()["param_groups"]
     loop.optimiser.load_state_dict({"state": slots, "param_groups": groups})
+
+
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

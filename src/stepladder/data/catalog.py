@@ -1,0 +1,222 @@
+"""The data sets known by name, and where each is looked for."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy
+
+from stepladder.data import idx
+from stepladder.data.dataset import Dataset, Split
+from stepladder.data.download import Progress, UnreachableError, fetch
+from stepladder.data.sample import load_sample
+from stepladder.errors import DataError
+
+_ROLES = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """One data set of IDX files: their names, digests and mirrors."""
+
+    name: str
+    title: str
+    files: Mapping[str, tuple[str, str]]
+    """Role (train_images, ...) → (file name, SHA-256 of the gzipped file)."""
+    mirrors: tuple[str, ...]
+    classes: tuple[str, ...] = tuple("0123456789")
+    image_size: tuple[int, int] = (28, 28)
+    folders: tuple[str, ...] = field(default=(".",))
+    """Where the files may lie inside a folder that the user names."""
+    timeout: float = 5.0
+
+
+MNIST = Catalog(
+    name="mnist",
+    title="MNIST",
+    files={
+        "train_images": (
+            "train-images-idx3-ubyte.gz",
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        ),
+        "train_labels": (
+            "train-labels-idx1-ubyte.gz",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        ),
+        "test_images": (
+            "t10k-images-idx3-ubyte.gz",
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        ),
+        "test_labels": (
+            "t10k-labels-idx1-ubyte.gz",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        ),
+    },
+    mirrors=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist",
+        "https://storage.googleapis.com/cvdf-datasets/mnist",
+    ),
+    folders=("mnist", "MNIST/raw", "raw", "."),
+)
+
+NAMES = ("mnist", "mnist-sample")
+
+
+def load(
+    name: str = "mnist",
+    *,
+    data_dir: Path | None = None,
+    offline: bool | None = None,
+    notify: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+    catalog: Catalog = MNIST,
+) -> Dataset:
+    """Return a data set by name, whole in memory.
+
+    MNIST is looked for in ``data_dir``, or else in the folder that ``STEPLADDER_DATA`` names; then in the user's
+    cache; then on the mirrors (``STEPLADDER_MIRRORS`` names others, with commas between). Where no mirror can be
+    reached the bundled sample stands in, and ``notify`` is told so in one line.
+
+    Args:
+        name: "mnist" or "mnist-sample".
+        data_dir: a folder that holds ``mnist/``, ``MNIST/raw`` or the files themselves, gzipped or not.
+        offline: never touch the network; None asks ``STEPLADDER_OFFLINE``.
+        notify: told what a person should know.
+        progress: told how far a download is.
+        catalog: what "mnist" means; other files and mirrors for tests.
+
+    Raises:
+        DataError: if the name is unknown, the folder holds no such data, a file is damaged, or mirrors answer with
+            something else.
+    """
+    if name == "mnist-sample":
+        return load_sample()
+    if name != catalog.name:
+        nearest = difflib.get_close_matches(name, NAMES, n=1)
+        hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+        raise DataError(
+            "there is no data set of this name", given=name, repair=f"{hint}known: {', '.join(NAMES)}"
+        )
+    folder = data_dir or _folder_from_environment()
+    if folder is not None:
+        return _assemble(_find(folder, catalog), str(folder), catalog)
+    if offline is None:
+        offline = os.environ.get("STEPLADDER_OFFLINE", "") not in ("", "0")
+    cache = cache_folder() / catalog.name
+    try:
+        paths = {role: _cached(role, cache, offline, catalog, progress) for role in _ROLES}
+    except UnreachableError as error:
+        if notify is not None:
+            notify(
+                f"{catalog.title} is not reachable ({_reason(error, offline)}): using the MNIST sample (5,000 "
+                "images); its numbers are not comparable with the full set's."
+            )
+        return load_sample()
+    return _assemble(paths, str(cache), catalog)
+
+
+def cache_folder() -> Path:
+    """Return the folder of downloaded data: ``STEPLADDER_CACHE``, or the system's cache folder for this user."""
+    from platformdirs import user_cache_path
+
+    named = os.environ.get("STEPLADDER_CACHE")
+    return Path(named) if named else user_cache_path("stepladder", appauthor=False)
+
+
+def _folder_from_environment() -> Path | None:
+    named = os.environ.get("STEPLADDER_DATA")
+    return Path(named) if named else None
+
+
+def _find(folder: Path, catalog: Catalog) -> dict[str, Path]:
+    """Return the path of each file in a folder that the user named, in any of the known layouts."""
+    if not folder.is_dir():
+        raise DataError(
+            "the data folder is not there",
+            given=str(folder),
+            repair="name a folder with --data-dir or STEPLADDER_DATA, or neither to download the data",
+        )
+    best: list[str] = [name for name, _ in catalog.files.values()]
+    for inner in catalog.folders:
+        found = {}
+        for role, (name, _) in catalog.files.items():
+            for candidate in (name, name.removesuffix(".gz")):
+                if (folder / inner / candidate).exists():
+                    found[role] = folder / inner / candidate
+                    break
+        if len(found) == len(_ROLES):
+            return found
+        missing = [name for role, (name, _) in catalog.files.items() if role not in found]
+        best = min(best, missing, key=len)
+    raise DataError(
+        f"{catalog.title} is not in the data folder: {', '.join(best)} missing",
+        given=f"{folder} (looked in {', '.join(str(folder / inner) for inner in catalog.folders)})",
+        repair="put the four files there, or name no folder to download them",
+    )
+
+
+def _cached(
+    role: str, cache: Path, offline: bool, catalog: Catalog, progress: Progress | None
+) -> Path:
+    name, sha256 = catalog.files[role]
+    path = cache / name
+    if path.is_file():
+        if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
+            return path
+        # Damaged since it was downloaded: it is of no use to anybody.
+        with contextlib.suppress(OSError):
+            path.unlink()
+    if offline:
+        raise UnreachableError(f"{name} is not in the cache", given=str(cache), repair="go online once")
+    mirrors = os.environ.get("STEPLADDER_MIRRORS")
+    addresses = [part.strip() for part in mirrors.split(",")] if mirrors else catalog.mirrors
+    return fetch(name, sha256, cache, addresses, timeout=catalog.timeout, progress=progress)
+
+
+def _reason(error: UnreachableError, offline: bool) -> str:
+    if offline:
+        return "offline, and not in the cache"
+    return "no network"
+
+
+def _assemble(paths: Mapping[str, Path], source: str, catalog: Catalog) -> Dataset:
+    splits = []
+    for part in ("train", "test"):
+        images = idx.read(paths[f"{part}_images"], 3)
+        labels = idx.read(paths[f"{part}_labels"], 1)
+        _check(images, labels, paths[f"{part}_images"], paths[f"{part}_labels"], catalog)
+        splits.append(Split(images[:, None], labels.astype(numpy.int64)))
+    return Dataset(catalog.name, catalog.title, catalog.classes, splits[0], splits[1], source)
+
+
+def _check(
+    images: numpy.ndarray, labels: numpy.ndarray, images_path: Path, labels_path: Path, catalog: Catalog
+) -> None:
+    repair = "replace the files by the original ones"
+    if len(images) != len(labels):
+        raise DataError(
+            "images and labels are not equally many",
+            given=f"{images_path}: {len(images):,}; {labels_path}: {len(labels):,}",
+            repair=repair,
+        )
+    if len(images) == 0:
+        raise DataError("a data file holds no images", given=str(images_path), repair=repair)
+    if images.shape[1:] != catalog.image_size:
+        rows, columns = catalog.image_size
+        raise DataError(
+            f"the images are not {rows}×{columns}",
+            given=f"{images_path}: {images.shape[1]}×{images.shape[2]}",
+            repair=repair,
+        )
+    if int(labels.max()) >= len(catalog.classes):
+        raise DataError(
+            f"a label is out of range 0 to {len(catalog.classes) - 1}",
+            given=f"{labels_path}: {int(labels.max())}",
+            repair=repair,
+        )

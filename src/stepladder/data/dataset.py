@@ -1,0 +1,82 @@
+"""A data set as it lies in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images uint8 of shape (N, C, H, W) and labels int64 of shape (N,), both read-only."""
+
+    images: numpy.ndarray
+    labels: numpy.ndarray
+
+    def __post_init__(self) -> None:
+        self.images.flags.writeable = False
+        self.labels.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A named data set.
+
+    Args:
+        name: what experiments call it.
+        title: what every output prints.
+        classes: the names of the classes; labels index them.
+        train: the training images.
+        test: the test images, which decide nothing.
+        source: where the bytes came from.
+        is_sample: whether it stands in for the full set, so that its numbers are not comparable with that.
+    """
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    source: str
+    is_sample: bool = False
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Return (channels, rows, columns) of one image."""
+        channels, rows, columns = self.train.images.shape[1:]
+        return int(channels), int(rows), int(columns)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return a SHA-256 over all images and labels: equal wherever the bytes came from."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.test):
+            for array in (split.images, split.labels):
+                digest.update(str(array.shape).encode())
+                digest.update(numpy.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+def statistics(images: numpy.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each channel, of pixels scaled to [0, 1].
+
+    Args:
+        images: uint8 of shape (N, C, H, W): the training images and no others. They are counted by brightness, so no
+            copy in floating point is made, and the sums are exact.
+    """
+    levels = numpy.arange(256) / 255
+    means, deviations = [], []
+    for channel in range(images.shape[1]):
+        counts = numpy.bincount(images[:, channel].reshape(-1), minlength=256)
+        mean = float(counts @ levels / counts.sum())
+        variance = float(counts @ (levels - mean) ** 2 / counts.sum())
+        means.append(mean)
+        # Images of one brightness have no deviation; dividing by 1 leaves them centred.
+        deviations.append(variance**0.5 or 1.0)
+    return tuple(means), tuple(deviations)

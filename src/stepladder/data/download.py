@@ -1,0 +1,139 @@
+"""Fetch a file from the first mirror that serves the right bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stepladder.data.idx import looks_like_html
+from stepladder.errors import DataError
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with the file's name, the bytes so far and, where the mirror tells, the bytes in all."""
+
+_CHUNK = 1 << 16
+
+
+class UnreachableError(DataError):
+    """No mirror could be reached at all: there is no network."""
+
+
+def fetch(
+    name: str,
+    sha256: str,
+    folder: Path,
+    mirrors: Sequence[str],
+    *,
+    timeout: float = 5.0,
+    progress: Progress | None = None,
+) -> Path:
+    """Return the path of the downloaded file, which has the right SHA-256 or is not there at all.
+
+    Args:
+        name: the file's name, in the folder and on every mirror.
+        sha256: its digest.
+        folder: where it goes.
+        mirrors: base addresses, tried in order.
+        timeout: seconds to wait for a connection, and for each further piece.
+        progress: told how far the download is.
+
+    Raises:
+        UnreachableError: if no mirror answered.
+        DataError: if a mirror answered but none served the right bytes, or the file cannot be written.
+    """
+    reasons = []
+    answered = False
+    for mirror in mirrors:
+        address = f"{mirror.rstrip('/')}/{name}"
+        try:
+            return _fetch_one(address, name, sha256, folder, timeout, progress)
+        except _WrongAnswerError as error:
+            answered = True
+            reasons.append(f"{address}: {error}")
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            reasons.append(f"{address}: {reason or type(error).__name__}")
+    kind = DataError if answered else UnreachableError
+    raise kind(
+        f"{name} could not be downloaded",
+        given="; ".join(reasons),
+        repair="try again later, or put the files in a folder and name it with --data-dir",
+    )
+
+
+class _WrongAnswerError(Exception):
+    """A mirror answered with something other than the file."""
+
+
+def _fetch_one(
+    address: str, name: str, sha256: str, folder: Path, timeout: float, progress: Progress | None
+) -> Path:
+    try:
+        response = urllib.request.urlopen(address, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise _WrongAnswerError(f"answered {error.code} {error.reason}") from None
+    with response:
+        total = int(response.headers.get("Content-Length") or 0) or None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
+        except OSError as error:
+            raise _cannot_write(folder, error) from None
+        try:
+            digest, start = hashlib.sha256(), b""
+            with os.fdopen(descriptor, "wb") as stream:
+                so_far = 0
+                while chunk := _read(response, so_far, total):
+                    start = start or chunk
+                    digest.update(chunk)
+                    so_far += len(chunk)
+                    _write(stream, chunk, folder)
+                    if progress is not None:
+                        progress(name, so_far, total)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if looks_like_html(start):
+                raise _WrongAnswerError("served a web page instead of the file (a login page of the network?)")
+            if digest.hexdigest() != sha256:
+                raise _WrongAnswerError("served other bytes than the original's (SHA-256 differs)")
+            target = folder / name
+            Path(temporary).replace(target)
+            return target
+        finally:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+
+
+def _read(response: http.client.HTTPResponse, so_far: int, total: int | None) -> bytes:
+    try:
+        chunk = response.read(_CHUNK)
+    except http.client.IncompleteRead as error:
+        raise _WrongAnswerError(f"stopped after {so_far + len(error.partial):,} bytes") from None
+    except TimeoutError:
+        raise _WrongAnswerError(f"fell silent after {so_far:,} bytes") from None
+    if not chunk and total is not None and so_far < total:
+        raise _WrongAnswerError(f"stopped after {so_far:,} of {total:,} bytes")
+    return chunk
+
+
+def _write(stream: object, chunk: bytes, folder: Path) -> None:
+    try:
+        stream.write(chunk)  # type: ignore[attr-defined]
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+
+
+def _cannot_write(folder: Path, error: OSError) -> DataError:
+    return DataError(
+        "the download cannot be written",
+        given=f"{folder} ({error.strerror})",
+        repair="make room there, or name another folder with STEPLADDER_CACHE",
+    )
