@@ -286,24 +286,33 @@ class RunFolder:
             return None
 
 
+def read_experiment(folder: Path) -> Experiment:
+    """Return the experiment of a run folder, finished or not.
+
+    Raises:
+        RunError: if the folder holds no experiment, or one of a later format.
+    """
+    path = folder / _EXPERIMENT
+    try:
+        return _parse_experiment(path.read_text(encoding="utf-8"), path)
+    except (OSError, UnicodeDecodeError):
+        raise RunError(
+            "this is no run folder", given=str(folder), repair="name a folder that holds experiment.toml"
+        ) from None
+
+
 def open_finished(folder: Path) -> FinishedRun:
     """Return the finished run in a folder.
 
     Raises:
         RunError: if the folder holds no finished run, a damaged one, or one of a later format.
     """
-    if not (folder / _EXPERIMENT).is_file():
-        raise RunError(
-            "this is no run folder", given=str(folder), repair="name a folder that holds experiment.toml"
-        )
+    experiment = read_experiment(folder)
     if not (folder / _RESULT).is_file():
         raise RunError(
             "this run is not finished", given=str(folder), repair="start its command again to finish it"
         )
     try:
-        experiment = _parse_experiment(
-            (folder / _EXPERIMENT).read_text(encoding="utf-8"), folder / _EXPERIMENT
-        )
         rows = [EpochRow(**json.loads(line)) for line in _read_lines(folder / _EPOCHS)]
         times = [EpochTime(**json.loads(line)) for line in _read_lines(folder / _TIMING)]
         result = json.loads((folder / _RESULT).read_text(encoding="utf-8"))

@@ -1,0 +1,327 @@
+"""The command line: one handler a command. Heavy imports stay inside the handlers, so that --help is fast."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stepladder.errors import SpecError, StepladderError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from stepladder.data import Dataset
+    from stepladder.spec import Experiment
+
+app = typer.Typer(
+    help="Climb, one measured step at a time, to a small convolutional network that meets an accuracy target under a "
+    "parameter budget.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder that holds the data (mnist/, MNIST/raw, or the files). Default: $STEPLADDER_DATA, then the cache, "
+        "then a download."
+    ),
+]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda. Default: a GPU where there is one.")]
+
+
+@app.command()
+def climb(
+    data: Annotated[str, typer.Option(help="Data set: mnist or mnist-sample.")] = "mnist",
+    ladder: Annotated[str, typer.Option(help="Ladder to climb.")] = "classic",
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of every run.")] = 15,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of every step, with seeds 0, 1, 2, …")] = 1,
+    target: Annotated[
+        float | None, typer.Option(min=0, max=100, help="Accuracy to reach, in percent. Default: the ladder's.")
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="Trainable parameters to stay below. Default: the ladder's.")
+    ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(help="reference: log the test set, choose nothing. holdout: log images split from training."),
+    ] = "reference",
+    compare_schedules: Annotated[
+        bool, typer.Option("--compare-schedules", help="Also train the last step with other schedules.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Runs side by side, one thread each. Default: one a core.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the climb's folder. Default: ladder and data set.")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Folder that climbs are kept in.")] = Path("climbs"),
+    data_dir: DataDir = None,
+    device: Device = None,
+) -> None:
+    """Climb a ladder: train its steps, judge the goal, write the report."""
+    from time import perf_counter
+
+    from stepladder import facts as facts_module
+    from stepladder.climb import ClimbOptions, plan, run
+    from stepladder.progress import clock, display
+    from stepladder.report import write_report
+    from stepladder.text import climb_summary
+    from stepladder.workers import usable_cores
+
+    began = perf_counter()
+    options = ClimbOptions(
+        ladder=ladder,
+        epochs=epochs,
+        seeds=seeds,
+        protocol=protocol,
+        target=target,
+        budget=budget,
+        compare_schedules=compare_schedules,
+        command=_command_line(),
+    )
+    options.resolve()
+    console = _console()
+    dataset = _load(data, data_dir, console)
+    place = folder / _folder_name(name or f"{ladder}-{dataset.name}")
+    rungs = plan(options, dataset, place)
+    jobs = [job for rung in rungs for job in rung.jobs]
+    count = min(workers or usable_cores(), len(jobs))
+    _say(console, f"{len(jobs)} runs of {epochs} epochs on {dataset.title}, {count} at a time; folder: {place}")
+    with display(jobs, console) as shown:
+        for event in run(rungs, workers=count, data_dir=data_dir, device=device):
+            shown.show(event)
+    found = facts_module.gather(options, rungs, dataset, wall_seconds=perf_counter() - began)
+    facts_module.save(found, place)
+    pages = write_report(place)
+    _say(console, climb_summary(found))
+    _say(console, f"report: {pages.html}\n        {pages.markdown}\ntime: {clock(perf_counter() - began)}")
+
+
+@app.command()
+def train(
+    what: Annotated[str, typer.Argument(metavar="NET|EXPERIMENT.toml", help="A one-line net or an experiment file.")],
+    run: Annotated[Path, typer.Option(help="Run folder; the same command goes on there after a stop.")],
+    data: Annotated[str | None, typer.Option(help="Data set. Default: the experiment's, or mnist.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed. Default: the experiment's, or 0.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="reference or holdout.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A field of the recipe, such as --set epochs=3 or --set schedule.kind=one-cycle."),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads. Default: torch's choice.")] = None,
+    data_dir: DataDir = None,
+    device: Device = None,
+) -> None:
+    """Train one experiment in a run folder."""
+    from stepladder.progress import display
+    from stepladder.workers import Job, train_here
+
+    console = _console()
+    experiment = _experiment(what, data=data, seed=seed, protocol=protocol, settings=settings or [])
+    dataset = _load(experiment.data, data_dir, console)
+    experiment = experiment.model_copy(update={"data": dataset.name})
+    if not console.is_terminal:
+        _say(console, f"data: {dataset.title}")
+    job = Job(dataset.title, experiment, run)
+    with display([job], console) as shown:
+        train_here(job, shown.show, data_dir=data_dir, device=device, threads=threads)
+    from stepladder.runs import open_finished
+
+    last = open_finished(run).rows[-1]
+    _say(
+        console,
+        f"{dataset.title}: training {last.train_accuracy:.2f}%, {last.split} {last.evaluation_accuracy:.2f}% at epoch "
+        f"{last.epoch}; run: {run}",
+    )
+
+
+@app.command()
+def inspect(
+    net: Annotated[str, typer.Argument(help="A one-line net, an experiment file or a run folder.")],
+    input: Annotated[str, typer.Option(help="Input shape: channels x rows x columns.")] = "1x28x28",
+    format: Annotated[str, typer.Option(help="text, json, csv, markdown or guide.")] = "text",
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="Trainable parameters to stay below; exit code 1 if it fails.")
+    ] = None,
+) -> None:
+    """Describe a net: shapes, parameters, MACs and receptive field of every layer."""
+    from stepladder import tables
+    from stepladder.inspect import budget_verdict, describe
+    from stepladder.notation import Net, parse_input_shape
+
+    if format not in tables.STYLES:
+        raise _unknown("format", format, tables.STYLES)
+    summary = describe(Net.parse(_net_text(net)), parse_input_shape(input))
+    verdict = budget_verdict(summary, budget) if budget is not None else None
+    print(tables.render(summary, format, verdict), end="")
+    if verdict is not None and format == "csv":
+        print("\n".join(tables.budget_lines(verdict)), file=sys.stderr)
+    if verdict is not None and not verdict.passes:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished climb.")]) -> None:
+    """Render a climb's report again, from its facts alone."""
+    from stepladder.report import write_report
+
+    pages = write_report(folder)
+    print(f"{pages.html}\n{pages.markdown}")
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, the first the baseline.")],
+    format: Annotated[str, typer.Option(help="text, json or markdown.")] = "text",
+) -> None:
+    """Print finished runs side by side, with the difference of each to the first."""
+    from stepladder.text import COMPARISON_STYLES, comparison
+
+    if format not in COMPARISON_STYLES:
+        raise _unknown("format", format, COMPARISON_STYLES)
+    print(comparison(runs, format), end="")
+
+
+def main() -> None:
+    """Run the command line; every mistake a user can make ends in one message and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # Tables hold characters that an old code page lacks; a replacement beats a crash.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except StepladderError as error:
+        print(f"stepladder: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from the last finished epoch", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe left, such as head: not an error, but nothing more can be printed either.
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _say(console: Console, text: str) -> None:
+    print(text, file=console.file, flush=True)
+
+
+def _load(name: str, data_dir: Path | None, console: Console) -> Dataset:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from stepladder import data
+
+    bars = Progress(
+        TextColumn("downloading {task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    tasks: dict[str, Any] = {}
+
+    def progress(file: str, so_far: int, total: int | None) -> None:
+        if file not in tasks:
+            tasks[file] = bars.add_task(file, total=total)
+            if not console.is_terminal:
+                size = f" ({total:,} bytes)" if total else ""
+                _say(console, f"downloading {file}{size}")
+        bars.update(tasks[file], completed=so_far)
+
+    with bars:
+        return data.load(name, data_dir=data_dir, notify=lambda line: _say(console, line), progress=progress)
+
+
+def _experiment(
+    what: str, *, data: str | None, seed: int | None, protocol: str | None, settings: list[str]
+) -> Experiment:
+    import tomllib
+
+    from stepladder.spec import Experiment
+
+    values: dict[str, Any] = {"net": what}
+    if what.endswith(".toml"):
+        values = Experiment.from_toml(_read(Path(what)), what).model_dump(mode="json")
+    values |= {
+        key: value for key, value in {"data": data, "seed": seed, "protocol": protocol}.items() if value is not None
+    }
+    recipe = values.setdefault("recipe", {})
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        if not separator:
+            raise SpecError("a setting is a field and a value", given=f"--set {setting}", repair="write field=value")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text  # words need no quotes
+        *path, last = key.strip().split(".")
+        inner = recipe
+        for part in path:
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise SpecError("this field holds no fields", given=f"--set {setting}", repair=f"set {part} itself")
+        if last == "kind":
+            inner.clear()  # another kind of schedule has other fields
+        inner[last] = value
+    return Experiment.read(values, "the experiment")
+
+
+def _net_text(text: str) -> str:
+    """Return the one-line net that the text is, or that the named experiment file or run folder holds."""
+    path = Path(text)
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError):
+        return text  # too long for a path, so it is a net
+    if is_folder:
+        from stepladder.runs import read_experiment
+
+        return read_experiment(path).net
+    if is_file or text.endswith(".toml"):
+        from stepladder.spec import Experiment
+
+        return Experiment.from_toml(_read(path), text).net
+    return text
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(
+            "the experiment file cannot be read", given=f"{path} ({error})", repair="name a TOML file"
+        ) from None
+
+
+def _folder_name(name: str) -> str:
+    if not name or name in (".", "..") or any(character in name for character in '/\\:*?"<>|\0'):
+        raise SpecError("this is no name for a folder", given=repr(name), repair="use letters, digits and dashes")
+    return name
+
+
+def _command_line() -> str:
+    import shlex
+
+    return shlex.join(["stepladder", *sys.argv[1:]])
+
+
+def _unknown(what: str, given: str, known: tuple[str, ...]) -> SpecError:
+    import difflib
+
+    nearest = difflib.get_close_matches(given, known, n=1)
+    hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+    return SpecError(f"there is no {what} of this name", given=given, repair=f"{hint}known: {', '.join(known)}")

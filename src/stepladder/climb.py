@@ -1,0 +1,118 @@
+"""Climb a ladder: train every step for every seed, side by side, each in its run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepladder.data import Dataset
+from stepladder.ladder import LADDERS, Ladder, Step
+from stepladder.notation import Net
+from stepladder.spec import SpecError
+from stepladder.workers import Event, Job, execute
+
+
+@dataclass(frozen=True)
+class ClimbOptions:
+    """What decides a climb.
+
+    Args:
+        ladder: its name.
+        epochs: of every run.
+        seeds: how many runs a step gets, with the seeds 0, 1, 2, …
+        protocol: "reference" or "holdout".
+        holdout_size: images of the holdout.
+        target: accuracy in percent; None takes the ladder's.
+        budget: parameters; None takes the ladder's.
+        compare_schedules: whether to train the ladder's alternatives too.
+        command: the command line that reproduces the climb.
+    """
+
+    ladder: str = "classic"
+    epochs: int = 15
+    seeds: int = 1
+    protocol: str = "reference"
+    holdout_size: int = 10_000
+    target: float | None = None
+    budget: int | None = None
+    compare_schedules: bool = False
+    command: str = "stepladder climb"
+
+    def resolve(self) -> Ladder:
+        """Return the ladder with the goal as asked for.
+
+        Raises:
+            SpecError: if there is no ladder of this name.
+        """
+        import difflib
+        from dataclasses import replace
+
+        if self.ladder not in LADDERS:
+            nearest = difflib.get_close_matches(self.ladder, LADDERS, n=1)
+            raise SpecError(
+                "there is no ladder of this name",
+                given=self.ladder,
+                repair=f"did you mean '{nearest[0]}'?" if nearest else f"known: {', '.join(LADDERS)}",
+            )
+        ladder = LADDERS[self.ladder](self.epochs)
+        goal = replace(
+            ladder.goal,
+            target=ladder.goal.target if self.target is None else self.target,
+            budget=ladder.goal.budget if self.budget is None else self.budget,
+        )
+        return replace(ladder, goal=goal)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A step with the jobs that measure it, one a seed."""
+
+    step: Step
+    jobs: tuple[Job, ...]
+    is_alternative: bool
+
+
+def plan(options: ClimbOptions, dataset: Dataset, folder: Path) -> list[Rung]:
+    """Return what has to be trained, checked to fit the data, without training anything.
+
+    Raises:
+        SpecError: if the ladder is unknown or a step's net does not fit the data.
+    """
+    ladder = options.resolve()
+    steps = [(step, False) for step in ladder.steps]
+    if options.compare_schedules:
+        steps += [(step, True) for step in ladder.alternatives]
+    rungs = []
+    for number, (step, is_alternative) in enumerate(steps, start=1):
+        Net.parse(step.net).shapes(dataset.input_shape)
+        prefix = f"{len(ladder.steps)}-" if is_alternative else f"{number}-"
+        jobs = tuple(
+            Job(
+                label=f"{step.title}, seed {seed}" if options.seeds > 1 else step.title,
+                experiment=step.experiment(
+                    data=dataset.name,
+                    protocol=options.protocol,
+                    holdout_size=min(options.holdout_size, len(dataset.train) // 6),
+                    seed=seed,
+                ),
+                folder=folder / "runs" / f"{prefix}{step.key}-seed{seed}",
+            )
+            for seed in range(options.seeds)
+        )
+        rungs.append(Rung(step, jobs, is_alternative))
+    return rungs
+
+
+def run(
+    rungs: list[Rung], *, workers: int, data_dir: Path | None = None, device: str | None = None
+) -> Iterator[Event]:
+    """Train every job of the plan and yield what happens; finished runs are passed through, not trained again.
+
+    Raises:
+        StepladderError: if a job fails; the others are stopped and can go on later.
+    """
+    # Seed by seed, so that a climb that is stopped early has whole ladders to show.
+    columns = zip(*(rung.jobs for rung in rungs), strict=True)
+    jobs = [job for column in columns for job in column]
+    yield from execute(jobs, workers=workers, data_dir=data_dir, device=device)

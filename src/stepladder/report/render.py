@@ -1,0 +1,140 @@
+"""Facts to pages. Everything comes from facts.json; nothing is computed from runs or data here."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepladder import facts as facts_module
+from stepladder.files import write_bytes, write_text
+from stepladder.progress import clock
+from stepladder.report import figures
+from stepladder.text import accuracy
+
+PICTURES = "pictures"
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Where the pages were written."""
+
+    html: Path
+    markdown: Path
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One drawing: its file name, what it shows (for those who do not see it), and its bytes."""
+
+    name: str
+    description: str
+    content: bytes
+
+    @property
+    def path(self) -> str:
+        """Return the path that the Markdown page links to."""
+        return f"{PICTURES}/{self.name}"
+
+    @property
+    def address(self) -> str:
+        """Return the picture as a data address, which needs no file."""
+        kind = "image/svg+xml" if self.name.endswith(".svg") else "image/png"
+        return f"data:{kind};base64,{base64.b64encode(self.content).decode()}"
+
+
+def write_report(folder: Path) -> Pages:
+    """Render report.html and report.md with its pictures into a climb's folder.
+
+    Raises:
+        RunError: if the folder holds no facts.
+    """
+    facts = facts_module.read(folder)
+    pictures = draw(facts)
+    for picture in pictures.values():
+        write_bytes(folder / picture.path, picture.content)
+    pages = Pages(folder / "report.html", folder / "report.md")
+    write_text(pages.html, render(facts, pictures, "page.html.j2"))
+    write_text(pages.markdown, render(facts, pictures, "guide.md.j2"))
+    return pages
+
+
+def draw(facts: facts_module.Facts) -> dict[str, Picture]:
+    """Return the pictures of a climb by name."""
+    steps = [*facts["steps"], *facts["alternatives"]]
+    split = facts["data"]["split"]
+    best = facts["best"]
+    drawn = {
+        "curves": Picture(
+            "curves.svg",
+            f"Learning curves of all steps: loss and accuracy over the epochs, in training and on the {split} images",
+            figures.curves(facts["steps"], facts["goal"]["target"], split),
+        ),
+        "schedules": Picture(
+            "schedules.svg", "Learning rate of each step over the epochs", figures.schedules(steps)
+        ),
+        "confusion": Picture(
+            "confusion.svg",
+            f"Confusion matrix of the last step's net on the {split} images",
+            figures.confusion(best["confusion"], facts["data"]["classes"]),
+        ),
+        "mistakes": Picture(
+            "mistakes.png",
+            "The misclassified images of which the net was most certain, with true and predicted label",
+            figures.mistakes(best["mistakes"][:30], facts["data"]),
+        ),
+    }
+    if facts["alternatives"]:
+        compared = [facts["steps"][-1], *facts["alternatives"]]
+        drawn["alternatives"] = Picture(
+            "alternatives.svg",
+            f"Loss and accuracy of the same net under different learning-rate schedules, on the {split} images",
+            figures.curves(compared, facts["goal"]["target"], split),
+        )
+    if facts["published"]:
+        drawn["published"] = Picture(
+            "published.svg",
+            "Test accuracy against parameters: this net among published results",
+            figures.published(facts["published"], facts["steps"]),
+        )
+    return drawn
+
+
+def render(facts: facts_module.Facts, pictures: dict[str, Picture], template: str) -> str:
+    """Return one page as text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("stepladder.report", "templates"),
+        autoescape=template.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["clock"] = clock
+    environment.filters["accuracy"] = accuracy
+    environment.filters["cells"] = summary_cells
+    environment.filters["thumbnail"] = lambda mistake: figures.thumbnail(mistake, facts["data"])
+    return environment.get_template(template).render(**facts, pictures=pictures)
+
+
+SUMMARY_COLUMNS = ("layer", "output", "parameters", "MACs", "kernel", "stride", "padding", "jump", "receptive field")
+
+
+def summary_cells(row: dict[str, Any]) -> list[str]:
+    """Return the cells of one row of the layer table, in the order of ``SUMMARY_COLUMNS``."""
+    return [
+        row["name"],
+        "×".join(map(str, row["output_shape"])),
+        f"{row['parameters']:,}",
+        f"{row['macs']:,}",
+        *(_pair(row[name]) for name in ("kernel", "stride", "padding", "jump", "receptive_field")),
+    ]
+
+
+def _pair(values: list[int] | None) -> str:
+    if values is None:
+        return ""
+    return str(values[0]) if values[0] == values[1] else f"{values[0]}×{values[1]}"
