@@ -81,35 +81,29 @@ def _gap(runs: Sequence[Sequence[EpochRow]]) -> Remark:
     held = mean([rows[-1].evaluation_accuracy for rows in runs])
     last = runs[0][-1]
     # Two independent shares: their variances add. Seeds share the images, so they do not make this smaller.
-    error = 100 * sqrt(
-        _variance(train / 100, last.train_count) + _variance(held / 100, last.evaluation_count)
-    )
+    error = 100 * sqrt(_variance(train / 100, last.train_count) + _variance(held / 100, last.evaluation_count))
     gap = train - held
     facts = f"training {train:.2f}%, {last.split} {held:.2f}%"
     if gap > 2 * error:
         return Remark(
             "overfitting",
-            f"Training is above the {last.split} accuracy by {gap:.2f} points ({facts}): the net fits its training "
-            "images better than new ones, so there is room for regularisation.",
+            f"Training is above the {last.split} accuracy by {gap:.2f} points ({facts}): the net does better on images "
+            "that it was trained on.",
         )
     if gap < -2 * error:
         return Remark(
-            "underfitting",
-            f"Training is below the {last.split} accuracy by {-gap:.2f} points ({facts}): what makes training harder "
-            "(augmentation, dropout, or measuring while the net still changes) costs more than new images do.",
+            "no overfitting",
+            f"Training, measured with augmentation and dropout on, is below the {last.split} accuracy by {-gap:.2f} "
+            f"points ({facts}): no sign of overfitting.",
         )
-    return Remark(
-        "balanced", f"Training and {last.split} accuracy agree within their sampling error ({facts})."
-    )
+    return Remark("balanced", f"Training and {last.split} accuracy agree within their sampling error ({facts}).")
 
 
 def _trend(runs: Sequence[Sequence[EpochRow]]) -> Remark | None:
     """Say whether the end is still rising: the last epochs against those before, beyond their own scatter."""
     if min(len(rows) for rows in runs) < 2 * _WINDOW:
         return None
-    curve = [
-        mean([rows[epoch].evaluation_accuracy for rows in runs]) for epoch in range(len(runs[0]))
-    ]
+    curve = [mean([rows[epoch].evaluation_accuracy for rows in runs]) for epoch in range(len(runs[0]))]
     late, early = curve[-_WINDOW:], curve[-2 * _WINDOW : -_WINDOW]
     rise = mean(late) - mean(early)
     scatter = sqrt((_spread(late) ** 2 + _spread(early) ** 2) / _WINDOW)
@@ -161,7 +155,9 @@ def _target(runs: Sequence[Sequence[EpochRow]], goal: Goal) -> Remark:
     counts = [held_epochs(rows, goal.target) for rows in runs]
     reached = f"{goal.target:g}% is reached" if final >= goal.target else f"{goal.target:g}% is not reached"
     if len(runs) == 1:
-        tail = f"held through the last {counts[0]} epoch{'s' if counts[0] != 1 else ''}" if counts[0] else "not at the end"
+        tail = (
+            f"held through the last {counts[0]} epoch{'s' if counts[0] != 1 else ''}" if counts[0] else "not at the end"
+        )
         return Remark("target", f"The target of {reached} at the last epoch ({final:.2f}%), {tail}.")
     whole = sum(count >= goal.held for count in counts)
     return Remark(

@@ -66,6 +66,4 @@ def augment(images: torch.Tensor, augmentation: Augmentation, generator: torch.G
     rows, columns = images.shape[-2:]
     maps = affine_maps(augmentation, len(images), (rows, columns), generator)
     grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
-    return functional.grid_sample(
-        images, grid, mode="bilinear", padding_mode="zeros", align_corners=False
-    )
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

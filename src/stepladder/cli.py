@@ -42,7 +42,8 @@ def climb(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of every run.")] = 15,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of every step, with seeds 0, 1, 2, …")] = 1,
     target: Annotated[
-        float | None, typer.Option(min=0, max=100, help="Accuracy to reach, in percent. Default: the ladder's.")
+        float | None,
+        typer.Option(min=0, max=100, help="Accuracy to reach, in percent. Default: the ladder's."),
     ] = None,
     budget: Annotated[
         int | None, typer.Option(min=1, help="Trainable parameters to stay below. Default: the ladder's.")
@@ -55,11 +56,10 @@ def climb(
         bool, typer.Option("--compare-schedules", help="Also train the last step with other schedules.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Runs side by side, one thread each. Default: one a core.")
+        int | None,
+        typer.Option(min=1, max=256, help="Runs side by side, one thread each. Default: one a core."),
     ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the climb's folder. Default: ladder and data set.")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the climb's folder. Default: ladder and data set.")] = None,
     folder: Annotated[Path, typer.Option(help="Folder that climbs are kept in.")] = Path("climbs"),
     data_dir: DataDir = None,
     device: Device = None,

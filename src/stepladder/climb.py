@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.data import Dataset
+from stepladder.errors import SpecError
 from stepladder.ladder import LADDERS, Ladder, Step
 from stepladder.notation import Net
-from stepladder.spec import SpecError
 from stepladder.workers import Event, Job, execute
 
 
@@ -104,9 +104,7 @@ def plan(options: ClimbOptions, dataset: Dataset, folder: Path) -> list[Rung]:
     return rungs
 
 
-def run(
-    rungs: list[Rung], *, workers: int, data_dir: Path | None = None, device: str | None = None
-) -> Iterator[Event]:
+def run(rungs: list[Rung], *, workers: int, data_dir: Path | None = None, device: str | None = None) -> Iterator[Event]:
     """Train every job of the plan and yield what happens; finished runs are passed through, not trained again.
 
     Raises:

@@ -7,6 +7,7 @@ The command line prints them without a traceback and exits with code 2.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 
 class StepladderError(Exception):
@@ -43,7 +44,7 @@ class SpecError(StepladderError):
     """A net, recipe or experiment that says something impossible; carries every mistake at once."""
 
     @classmethod
-    def of(cls, subject: str, mistakes: Sequence[str], *, given: str = "", repair: str = "") -> SpecError:
+    def of(cls, subject: str, mistakes: Sequence[str], *, given: str = "", repair: str = "") -> Self:
         """Return one error that lists all mistakes under their subject."""
         count = len(mistakes)
         head = f"{subject}: {count} mistake{'s' if count > 1 else ''}"

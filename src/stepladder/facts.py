@@ -280,9 +280,7 @@ def _rates(recipe: Recipe, run: FinishedRun) -> list[float]:
     """Return the learning rate of every step of the run, thinned to at most 40 values an epoch."""
     steps = run.rows[0].steps
     table = RateTable(recipe, steps)
-    watched = [
-        row.train_loss if run.experiment.protocol == "reference" else row.evaluation_loss for row in run.rows
-    ]
+    watched = [row.train_loss if run.experiment.protocol == "reference" else row.evaluation_loss for row in run.rows]
     rates: list[float] = []
     for epoch in range(len(run.rows)):
         every = table.epoch(epoch, watched)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from stepladder.layers import (
     BatchNorm,
@@ -180,14 +181,12 @@ def budget_verdict(summary: Summary, budget: int) -> BudgetVerdict:
     """Return whether the net stays below a budget of trainable parameters, with the three costliest layers."""
     total = summary.totals.parameters
     ranked = sorted((row for row in summary.rows if row.parameters), key=lambda row: -row.parameters)
-    costliest = tuple(
-        Cost(row.name, row.token, row.parameters, row.parameters / total) for row in ranked[:3]
-    )
+    costliest = tuple(Cost(row.name, row.token, row.parameters, row.parameters / total) for row in ranked[:3])
     return BudgetVerdict(budget, total, costliest)
 
 
 def _wasted_biases(rows: Sequence[Row], input_shape: Shape) -> Iterator[Finding]:
-    for row, after in zip(rows, rows[1:], strict=False):
+    for row, after in pairwise(rows):
         layer = row.layer
         if isinstance(layer, Convolution | Linear) and layer.bias and isinstance(after.layer, BatchNorm):
             wasted = row.output_shape[0]

@@ -405,9 +405,7 @@ def _suffix(letter: str, values: Pair, usual: Pair) -> str:
 
 def _needs_maps(shape: Shape, what: str) -> None:
     if len(shape) != 3:
-        raise ShapeError(
-            f"{what} needs maps, but what comes in is flat", repair="move it before the flattening"
-        )
+        raise ShapeError(f"{what} needs maps, but what comes in is flat", repair="move it before the flattening")
 
 
 def _windowed(window: Window, shape: Shape) -> Pair:

@@ -139,7 +139,7 @@ class Loop:
         rates = self.rates.epoch(epoch, watched_losses)
         loss_sum, correct, seen, value = 0.0, 0, 0, math.nan
         started = time.perf_counter()
-        for step, chosen in enumerate(order.split(self.recipe.batch_size)[: self.steps]):
+        for step, chosen in enumerate(torch.split(order, self.recipe.batch_size)[: self.steps]):
             for group in self.optimiser.param_groups:
                 group["lr"] = rates[step]
             labels = self.training.labels[chosen]
@@ -165,7 +165,7 @@ class Loop:
         self.module.eval()
         weights = self.average or {}
         logits = []
-        for pixels in images.pixels.split(EVALUATION_BATCH):
+        for pixels in torch.split(images.pixels, EVALUATION_BATCH):
             inputs = self.normalisation.apply(self.normalisation.scale(pixels))
             logits.append(self._logits(inputs, weights).to(torch.float32))
         joined = torch.cat(logits)
@@ -189,9 +189,7 @@ class Loop:
         decay = min(self.recipe.averaging, (1 + step) / (10 + step))
         live = self.module.state_dict()
         names = [name for name, tensor in live.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_(
-            [self.average[name] for name in names], [live[name] for name in names], 1 - decay
-        )
+        torch._foreach_lerp_([self.average[name] for name in names], [live[name] for name in names], 1 - decay)
         for name in live.keys() - set(names):
             self.average[name].copy_(live[name])
 
@@ -216,9 +214,7 @@ class Loop:
         smoothing = self.recipe.label_smoothing
         return logits, functional.cross_entropy(logits, labels, label_smoothing=smoothing)
 
-    def _logits(
-        self, inputs: torch.Tensor, weights: dict[str, torch.Tensor] | None = None
-    ) -> torch.Tensor:
+    def _logits(self, inputs: torch.Tensor, weights: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
         mixed = self.recipe.precision == "bfloat16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
             outputs: torch.Tensor = torch.func.functional_call(self.module, weights or {}, inputs)

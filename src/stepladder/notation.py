@@ -50,8 +50,7 @@ _CHAIN_EXAMPLES = ("BN", "ReLU", "SiLU", "GELU", "D0.05", "none")
 _MISTAKES_SHOWN = 20
 
 _SIMPLE: dict[str, Layer] = {
-    layer.token().lower(): layer
-    for layer in (GlobalAveragePool(), BatchNorm(), ReLU(), SiLU(), GELU(), Flatten())
+    layer.token().lower(): layer for layer in (GlobalAveragePool(), BatchNorm(), ReLU(), SiLU(), GELU(), Flatten())
 }
 _CONVOLUTION = re.compile(r"(\d+)c(\d+(?:x\d+)?)(.*)", re.IGNORECASE | re.ASCII)
 _LINEAR = re.compile(r"(\d+)f(b?)", re.IGNORECASE | re.ASCII)
@@ -138,7 +137,9 @@ def parse_input_shape(text: str) -> tuple[int, int, int]:
     sizes = [int(part) for part in parts if re.fullmatch(r"[0-9]{1,5}", part.strip())]
     if len(parts) != 3 or len(sizes) != 3 or min(sizes) < 1:
         raise SpecError(
-            "an input shape is three whole numbers: channels, rows, columns", given=text, repair="write 1x28x28"
+            "an input shape is three whole numbers: channels, rows, columns",
+            given=text,
+            repair="write 1x28x28",
         )
     return sizes[0], sizes[1], sizes[2]
 

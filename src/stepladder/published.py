@@ -75,9 +75,7 @@ PUBLISHED: tuple[PublishedResult, ...] = (
     PublishedResult(
         7_878, 99.52, "best", "one run, best epoch", "PRIYE/ERAV2_Session7", _github("PRIYE/ERAV2_Session7")
     ),
-    PublishedResult(
-        7_918, 99.52, "best", "one run, best epoch", "snehanshu-raj/ERA", _github("snehanshu-raj/ERA")
-    ),
+    PublishedResult(7_918, 99.52, "best", "one run, best epoch", "snehanshu-raj/ERA", _github("snehanshu-raj/ERA")),
     PublishedResult(
         9_994,
         99.60,
@@ -125,6 +123,6 @@ def place(parameters: int, accuracy: float, seeds: int) -> str:
         text += ": no listed result reaches as much with as few parameters."
     larger = [one for one in PUBLISHED if one.parameters > parameters and one.accuracy <= accuracy]
     if larger:
-        count = len(larger)
-        text += f" {count} listed net{'s' if count > 1 else ''} with more parameters reach{'' if count > 1 else 'es'} no more."
+        nets, reach = ("nets", "reach") if len(larger) > 1 else ("net", "reaches")
+        text += f" {len(larger)} listed {nets} with more parameters {reach} no more."
     return text

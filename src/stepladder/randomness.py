@@ -34,9 +34,7 @@ def numpy_stream(seed: int, purpose: str, *position: int) -> numpy.random.Genera
     return numpy.random.Generator(numpy.random.SFC64(derive(seed, purpose, *position)))
 
 
-def torch_stream(
-    seed: int, purpose: str, *position: int, device: torch.device | None = None
-) -> torch.Generator:
+def torch_stream(seed: int, purpose: str, *position: int, device: torch.device | None = None) -> torch.Generator:
     """Return a fresh torch generator for this purpose and position, on the given device (default: CPU)."""
     import torch
 

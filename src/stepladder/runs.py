@@ -209,9 +209,7 @@ class RunFolder:
         """Write the rows, the times and the log that belong to a checkpoint."""
         files.write_text(self.path / _EPOCHS, _lines(checkpoint.rows))
         files.write_text(self.path / _TIMING, _lines(checkpoint.times))
-        log = "\n".join(
-            guide_log(row, time) for row, time in zip(checkpoint.rows, checkpoint.times, strict=True)
-        )
+        log = "\n".join(guide_log(row, time) for row, time in zip(checkpoint.rows, checkpoint.times, strict=True))
         files.write_text(self.path / _LOG, log)
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
@@ -309,9 +307,7 @@ def open_finished(folder: Path) -> FinishedRun:
     """
     experiment = read_experiment(folder)
     if not (folder / _RESULT).is_file():
-        raise RunError(
-            "this run is not finished", given=str(folder), repair="start its command again to finish it"
-        )
+        raise RunError("this run is not finished", given=str(folder), repair="start its command again to finish it")
     try:
         rows = [EpochRow(**json.loads(line)) for line in _read_lines(folder / _EPOCHS)]
         times = [EpochTime(**json.loads(line)) for line in _read_lines(folder / _TIMING)]

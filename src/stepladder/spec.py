@@ -98,9 +98,7 @@ class OneCycle(Spec):
     """The first learning rate is this many times the last."""
 
 
-Schedule = Annotated[
-    Constant | StepDecay | MultiStepDecay | Plateau | Cosine | OneCycle, Field(discriminator="kind")
-]
+Schedule = Annotated[Constant | StepDecay | MultiStepDecay | Plateau | Cosine | OneCycle, Field(discriminator="kind")]
 
 
 class Augmentation(Spec):
@@ -235,7 +233,7 @@ def _names_beside(model: type[BaseModel], place: list[str]) -> list[str]:
         field = model.model_fields.get(part)
         if field is None:
             # A step into a schedule: the place holds the kind of schedule, which is no field.
-            kinds = [Constant, StepDecay, MultiStepDecay, Plateau, Cosine, OneCycle]
+            kinds: list[type[BaseModel]] = [Constant, StepDecay, MultiStepDecay, Plateau, Cosine, OneCycle]
             model = next((kind for kind in kinds if kind.model_fields["kind"].default == part), model)
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             model = field.annotation

@@ -47,8 +47,7 @@ def budget_lines(budget: BudgetVerdict) -> list[str]:
         return [f"budget: {used}: passes, {budget.left:,} left"]
     lines = [f"budget: {used}: fails, at least {1 - budget.left:,} too many; the layers that cost most:"]
     lines += [
-        f"  {cost.name} ({cost.token}): {cost.parameters:,} parameters, {cost.share:.0%}"
-        for cost in budget.costliest
+        f"  {cost.name} ({cost.token}): {cost.parameters:,} parameters, {cost.share:.0%}" for cost in budget.costliest
     ]
     return lines
 

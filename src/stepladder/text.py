@@ -114,7 +114,16 @@ def _right(run: FinishedRun) -> Any:
     return logits.argmax(1) == labels
 
 
-_HEADER = ("", "parameters", "training", "last epoch", "best epoch", "worst of last 5", "time", "against the first")
+_HEADER = (
+    "",
+    "parameters",
+    "training",
+    "last epoch",
+    "best epoch",
+    "worst of last 5",
+    "time",
+    "against the first",
+)
 
 
 def _table(rows: Sequence[Compared]) -> list[tuple[str, ...]]:

@@ -18,7 +18,7 @@ from stepladder.errors import SpecError
 from stepladder.loop import EvaluationPass, Images, Loop, Normalisation, Progress
 from stepladder.notation import Net
 from stepladder.runs import Checkpoint, EpochRow, EpochTime, RunFolder, tensor_digest
-from stepladder.spec import Experiment, Plateau
+from stepladder.spec import Experiment
 
 _MODULE = "module."
 _OPTIMISER = "optimiser."
@@ -256,16 +256,14 @@ def _check_outputs(module: nn.Module, materials: Materials) -> None:
         raise SpecError(
             "the net's outputs are not the data set's classes",
             given=f"{outputs} outputs for {materials.classes} classes",
-            repair=f"end the net with one value a class, such as 'GAP {materials.classes}C1' or "
-            f"'{materials.classes}F'",
+            repair=f"end the net with one value a class, such as 'GAP {materials.classes}C1' or '{materials.classes}F'",
         )
 
 
 def _gather(loop: Loop) -> dict[str, torch.Tensor]:
     """Return module and optimiser state as one flat dictionary of tensors."""
     tensors = {
-        _MODULE + name: tensor.detach().cpu().contiguous().clone()
-        for name, tensor in loop.module.state_dict().items()
+        _MODULE + name: tensor.detach().cpu().contiguous().clone() for name, tensor in loop.module.state_dict().items()
     }
     for name, tensor in (loop.average or {}).items():
         tensors[_AVERAGE + name] = tensor.cpu().contiguous().clone()

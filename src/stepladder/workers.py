@@ -172,9 +172,7 @@ def _work(job: Job, data_dir: Path | None, device: str | None, sender: Connectio
     except BrokenPipeError:
         return  # the parent is gone: nobody is left to tell
     except Exception:
-        sender.send(
-            RunError("a worker failed", given=job.label + "\n" + traceback.format_exc(), repair="report this")
-        )
+        sender.send(RunError("a worker failed", given=job.label + "\n" + traceback.format_exc(), repair="report this"))
 
 
 def _died(job: Job, process: Any) -> StepladderError:

@@ -100,9 +100,7 @@ def load(
     if name != catalog.name:
         nearest = difflib.get_close_matches(name, NAMES, n=1)
         hint = f"did you mean '{nearest[0]}'? " if nearest else ""
-        raise DataError(
-            "there is no data set of this name", given=name, repair=f"{hint}known: {', '.join(NAMES)}"
-        )
+        raise DataError("there is no data set of this name", given=name, repair=f"{hint}known: {', '.join(NAMES)}")
     folder = data_dir or _folder_from_environment()
     if folder is not None:
         return _assemble(_find(folder, catalog), str(folder), catalog)
@@ -161,9 +159,7 @@ def _find(folder: Path, catalog: Catalog) -> dict[str, Path]:
     )
 
 
-def _cached(
-    role: str, cache: Path, offline: bool, catalog: Catalog, progress: Progress | None
-) -> Path:
+def _cached(role: str, cache: Path, offline: bool, catalog: Catalog, progress: Progress | None) -> Path:
     name, sha256 = catalog.files[role]
     path = cache / name
     if path.is_file():

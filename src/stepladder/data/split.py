@@ -7,9 +7,7 @@ import numpy
 HOLDOUT_SEED = 20_221
 
 
-def split_holdout(
-    labels: numpy.ndarray, *, size: int, seed: int = HOLDOUT_SEED
-) -> tuple[numpy.ndarray, numpy.ndarray]:
+def split_holdout(labels: numpy.ndarray, *, size: int, seed: int = HOLDOUT_SEED) -> tuple[numpy.ndarray, numpy.ndarray]:
     """Return (training indices, holdout indices), both sorted; every class has its share of the holdout within one.
 
     Args:

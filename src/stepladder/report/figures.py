@@ -17,7 +17,7 @@ Step = dict[str, Any]
 # Okabe and Ito's palette: told apart by colour-blind eyes too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.spines.top": False,
@@ -50,7 +50,15 @@ def curves(steps: Sequence[Step], target: float, split: str) -> bytes:
                 epochs = numpy.arange(1, lines.shape[1] + 1)
                 if len(lines) > 1:
                     axis.plot(epochs, lines.T, color=colour, linewidth=0.6, alpha=0.4)
-                axis.plot(epochs, lines.mean(0), color=colour, linewidth=2, label=step["title"], marker="o", markersize=3)
+                axis.plot(
+                    epochs,
+                    lines.mean(0),
+                    color=colour,
+                    linewidth=2,
+                    label=step["title"],
+                    marker="o",
+                    markersize=3,
+                )
             axis.set_title(title, loc="left")
         for axis in axes[0]:
             axis.set_yscale("log")
@@ -58,9 +66,7 @@ def curves(steps: Sequence[Step], target: float, split: str) -> bytes:
             axis.set_xlabel("epoch")
             axis.axhline(target, color="#666666", linestyle="--", linewidth=1)
             axis.set_ylim(*_accuracy_limits(steps, target))
-        axes[1][1].annotate(
-            f"target {target:g}%", (1, target), fontsize=8, color="#666666", ha="left", va="bottom"
-        )
+        axes[1][1].annotate(f"target {target:g}%", (1, target), fontsize=8, color="#666666", ha="left", va="bottom")
         axes[0][0].legend()
         return _svg(figure)
 
@@ -97,7 +103,14 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
                 weight = "bold" if label == predicted else "normal"
                 colour = "#888888" if label == predicted else "#111111"
                 axis.text(
-                    predicted, label, f"{value}", ha="center", va="center", fontsize=8, color=colour, fontweight=weight
+                    predicted,
+                    label,
+                    f"{value}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color=colour,
+                    fontweight=weight,
                 )
         axis.set_xticks(range(len(classes)), classes)
         axis.set_yticks(range(len(classes)), classes)
@@ -169,7 +182,7 @@ def pixels(mistake: dict[str, Any], data: dict[str, Any]) -> numpy.ndarray:
     """Return the first channel of a kept image, uint8 of shape (rows, columns)."""
     flat = numpy.frombuffer(base64.b64decode(mistake["pixels"]), dtype=numpy.uint8)
     channels, rows, columns = data["input_shape"]
-    return flat.reshape(channels, rows, columns)[0]
+    return numpy.asarray(flat.reshape(channels, rows, columns)[0])
 
 
 def thumbnail(mistake: dict[str, Any], data: dict[str, Any]) -> str:

@@ -71,9 +71,7 @@ def draw(facts: facts_module.Facts) -> dict[str, Picture]:
             f"Learning curves of all steps: loss and accuracy over the epochs, in training and on the {split} images",
             figures.curves(facts["steps"], facts["goal"]["target"], split),
         ),
-        "schedules": Picture(
-            "schedules.svg", "Learning rate of each step over the epochs", figures.schedules(steps)
-        ),
+        "schedules": Picture("schedules.svg", "Learning rate of each step over the epochs", figures.schedules(steps)),
         "confusion": Picture(
             "confusion.svg",
             f"Confusion matrix of the last step's net on the {split} images",
@@ -120,7 +118,17 @@ def render(facts: facts_module.Facts, pictures: dict[str, Picture], template: st
     return environment.get_template(template).render(**facts, pictures=pictures)
 
 
-SUMMARY_COLUMNS = ("layer", "output", "parameters", "MACs", "kernel", "stride", "padding", "jump", "receptive field")
+SUMMARY_COLUMNS = (
+    "layer",
+    "output",
+    "parameters",
+    "MACs",
+    "kernel",
+    "stride",
+    "padding",
+    "jump",
+    "receptive field",
+)
 
 
 def summary_cells(row: dict[str, Any]) -> list[str]:

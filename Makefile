@@ -1,0 +1,43 @@
+# `make guide` climbs the classic ladder; `make test` runs every test; `make setup` installs only.
+# All of them set up .venv first, once, and cost nothing when they are run again.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+INSTALLED := .venv/installed
+# The CPU build is a tenth of the size of the one with CUDA. Where its index cannot be reached, the default one serves.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH := torch==$(shell sed -n 's/^torch==//p' constraints.txt)
+
+.PHONY: setup guide test lint check classic clean
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "stepladder needs Python 3.11 or newer; none was found. Install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -c 'import torch, sys; sys.exit(torch.__version__.split("+")[0] != "$(TORCH)".split("==")[1])' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --retries 0 --timeout 15 --index-url $(TORCH_INDEX) -c constraints.txt $(TORCH) 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet -c constraints.txt $(TORCH)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+guide: $(INSTALLED)
+	$(BIN)/stepladder climb
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test
+
+# Measures results/classic.md again: five seeds of every step on the full MNIST. About 25 minutes on two cores.
+classic: $(INSTALLED)
+	$(BIN)/python benchmarks/classic.py
+
+clean:
+	rm -rf .venv
