@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,8 +107,9 @@ def load(
     if offline is None:
         offline = os.environ.get("STEPLADDER_OFFLINE", "") not in ("", "0")
     cache = cache_folder() / catalog.name
+    mirrors = _mirrors(catalog)
     try:
-        paths = {role: _cached(role, cache, offline, catalog, progress) for role in _ROLES}
+        paths = {role: _cached(role, cache, offline, catalog, mirrors, progress) for role in _ROLES}
     except UnreachableError as error:
         if notify is not None:
             notify(
@@ -136,7 +137,7 @@ def _find(folder: Path, catalog: Catalog) -> dict[str, Path]:
     """Return the path of each file in a folder that the user named, in any of the known layouts."""
     if not folder.is_dir():
         raise DataError(
-            "the data folder is not there",
+            "the data folder is not a folder" if folder.exists() else "the data folder is not there",
             given=str(folder),
             repair="name a folder with --data-dir or STEPLADDER_DATA, or neither to download the data",
         )
@@ -145,7 +146,7 @@ def _find(folder: Path, catalog: Catalog) -> dict[str, Path]:
         found = {}
         for role, (name, _) in catalog.files.items():
             for candidate in (name, name.removesuffix(".gz")):
-                if (folder / inner / candidate).exists():
+                if _exists(folder / inner / candidate):
                     found[role] = folder / inner / candidate
                     break
         if len(found) == len(_ROLES):
@@ -159,20 +160,73 @@ def _find(folder: Path, catalog: Catalog) -> dict[str, Path]:
     )
 
 
-def _cached(role: str, cache: Path, offline: bool, catalog: Catalog, progress: Progress | None) -> Path:
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise DataError(
+            "a data folder cannot be read",
+            given=f"{path.parent} ({error.strerror})",
+            repair="check that it is a folder you may read",
+        ) from None
+
+
+def _mirrors(catalog: Catalog) -> Sequence[str]:
+    """Return the base addresses to download from."""
+    named = os.environ.get("STEPLADDER_MIRRORS", "")
+    addresses = [part.strip() for part in named.split(",") if part.strip()]
+    for address in addresses:
+        # Anything else would fail inside urllib, or read this machine's files.
+        if not address.startswith(("https://", "http://")):
+            raise DataError(
+                "a mirror is not a web address",
+                given=f"STEPLADDER_MIRRORS: {address}",
+                repair="begin each with https:// or http://, with commas between",
+            )
+    return addresses or catalog.mirrors
+
+
+def _cached(
+    role: str, cache: Path, offline: bool, catalog: Catalog, mirrors: Sequence[str], progress: Progress | None
+) -> Path:
     name, sha256 = catalog.files[role]
     path = cache / name
-    if path.is_file():
-        if hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
-            return path
-        # Damaged since it was downloaded: it is of no use to anybody.
-        with contextlib.suppress(OSError):
-            path.unlink()
-    if offline:
-        raise UnreachableError(f"{name} is not in the cache", given=str(cache), repair="go online once")
-    mirrors = os.environ.get("STEPLADDER_MIRRORS")
-    addresses = [part.strip() for part in mirrors.split(",")] if mirrors else catalog.mirrors
-    return fetch(name, sha256, cache, addresses, timeout=catalog.timeout, progress=progress)
+    digest = _digest(path)
+    if digest == sha256:
+        return path
+    try:
+        if offline:
+            raise UnreachableError(f"{name} is not in the cache", given=str(cache), repair="go online once")
+        # The download takes a damaged file's place in one step, so that nobody beside us finds it missing.
+        return fetch(name, sha256, cache, mirrors, timeout=catalog.timeout, progress=progress)
+    except DataError as error:
+        if digest is None:
+            raise
+        if _digest(path) != sha256:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        if not isinstance(error, UnreachableError):
+            raise
+        # Whoever has the full set must not slide to the sample because of one bad file.
+        raise DataError(
+            "a file in the cache was damaged and has been removed; without a network it cannot be replaced",
+            given=str(path),
+            repair="go online once, or ask for the data set mnist-sample",
+        ) from None
+
+
+def _digest(path: Path) -> str | None:
+    """Return the SHA-256 of a file in the cache, or None where there is none."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise DataError(
+            "a file in the cache cannot be read",
+            given=f"{path} ({error.strerror})",
+            repair="remove it, or name another cache folder with STEPLADDER_CACHE",
+        ) from None
 
 
 def _reason(error: UnreachableError, offline: bool) -> str:

@@ -8,6 +8,10 @@ from functools import cached_property
 
 import numpy
 
+from stepladder.errors import DataError
+
+_PIECE = 1024
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -68,12 +72,25 @@ def statistics(images: numpy.ndarray) -> tuple[tuple[float, ...], tuple[float, .
 
     Args:
         images: uint8 of shape (N, C, H, W): the training images and no others. They are counted by brightness, so no
-            copy in floating point is made, and the sums are exact.
+            copy in floating point is made, and the counts are exact.
+
+    Raises:
+        DataError: if there are no images, or they are not bytes of that shape.
     """
+    if images.dtype != numpy.uint8 or images.ndim != 4 or images.size == 0:
+        raise DataError(
+            "statistics need images of unsigned bytes of shape (N, C, H, W)",
+            given=f"{images.dtype} of shape {images.shape}",
+            repair="give the images of a Split",
+        )
     levels = numpy.arange(256) / 255
     means, deviations = [], []
     for channel in range(images.shape[1]):
-        counts = numpy.bincount(images[:, channel].reshape(-1), minlength=256)
+        counts = numpy.zeros(256, dtype=numpy.int64)
+        # In pieces, because bincount widens what it is given to eight bytes a pixel.
+        for start in range(0, len(images), _PIECE):
+            piece = images[start : start + _PIECE, channel]
+            counts += numpy.bincount(piece.reshape(-1), minlength=256)
         mean = float(counts @ levels / counts.sum())
         variance = float(counts @ (levels - mean) ** 2 / counts.sum())
         means.append(mean)

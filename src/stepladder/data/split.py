@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy
 
+from stepladder.errors import DataError
+
 HOLDOUT_SEED = 20_221
 
 
@@ -16,10 +18,14 @@ def split_holdout(labels: numpy.ndarray, *, size: int, seed: int = HOLDOUT_SEED)
         seed: fixes the choice; no global generator is used.
 
     Raises:
-        ValueError: if the size is out of range.
+        DataError: if the size is out of range.
     """
     if not 1 <= size < len(labels):
-        raise ValueError(f"a holdout of {size} of {len(labels)} images leaves nothing on one side")
+        raise DataError(
+            "a holdout of this size leaves nothing on one side",
+            given=f"{size:,} of {len(labels):,} images",
+            repair=f"choose a size from 1 to {max(len(labels) - 1, 1):,}",
+        )
     classes, counts = numpy.unique(labels, return_counts=True)
     exact = counts * size / len(labels)
     quotas = numpy.floor(exact).astype(int)
