@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest import GUIDE_NET
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import GUIDE_NET
 from stepladder.errors import NotationError, ShapeError, SpecError
 from stepladder.layers import (
     AveragePool,
@@ -52,9 +52,7 @@ def test_dropout_needs_no_parameters() -> None:
 
 def test_brackets_set_the_chain_and_a_word_may_have_its_own() -> None:
     net = Net.parse("[SiLU] 8C3 4C1/none 6C3/BN/ReLU/D0.1 GAP 10C1/ReLU")
-    assert [layer.token() for layer in net.layers] == (
-        "8C3 SiLU 4C1 6C3 BN ReLU D0.1 GAP 10C1 ReLU".split()
-    )
+    assert [layer.token() for layer in net.layers] == (["8C3", "SiLU", "4C1", "6C3", "BN", "ReLU", "D0.1", "GAP", "10C1", "ReLU"])
 
 
 def test_empty_brackets_make_every_word_literal() -> None:
@@ -182,7 +180,9 @@ def test_an_impossible_shape_names_the_layer_and_the_repair(text: str, layer: st
     assert repair in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "shape"), [("1x28x28", (1, 28, 28)), ("3×32×30", (3, 32, 30)), ("1, 8, 9", (1, 8, 9))])
+@pytest.mark.parametrize(
+    ("text", "shape"), [("1x28x28", (1, 28, 28)), ("3×32×30", (3, 32, 30)), ("1, 8, 9", (1, 8, 9))]
+)
 def test_input_shapes(text: str, shape: tuple[int, int, int]) -> None:
     assert parse_input_shape(text) == shape
 

@@ -15,8 +15,9 @@ from stepladder.spec import (
     StepDecay,
 )
 
-GUIDE_NET = "[BN ReLU D0.05] 8C3 16C3 MP2 8C1/BN/ReLU 12C3 16C3 20C3 GAP 16C1 10C1"
-"""The reference guide's net: 7,496 parameters."""
+GUIDE_NET = "[BN ReLU D0.01] 8C3 16C3 MP2 8C1/BN/ReLU 12C3 16C3 20C3 GAP 16C1 10C1"
+"""The reference guide's net, 7,496 parameters. The guide does not give its dropout; 1% did no harm on the holdout, more
+did (results/recipe.md)."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,15 @@ class Ladder:
 
 def classic(epochs: int = 15) -> Ladder:
     """Return the reference guide's ladder: skeleton, augmentation, learning-rate schedule."""
-    mild = Augmentation(rotation=7, shift=1, scale=0.05)
     bare = Recipe(epochs=epochs, learning_rate=0.05)
-    varied = Recipe(epochs=epochs, learning_rate=0.05, augmentation=mild)
-    cycled = varied.model_copy(update={"learning_rate": 0.2, "schedule": OneCycle(warm_up=0.2)})
+    varied = bare.model_copy(
+        update={
+            "augmentation": Augmentation(rotation=10, shift=1.5, scale=0.1, shear=5),
+            "label_smoothing": 0.05,
+            "averaging": 0.999,
+        }
+    )
+    cycled = varied.model_copy(update={"learning_rate": 0.3, "schedule": OneCycle(warm_up=0.2), "averaging": 0.0})
     skeleton = Step(
         key="skeleton",
         title="The basic skeleton",
@@ -100,10 +106,11 @@ def classic(epochs: int = 15) -> Ladder:
     augmentation = Step(
         key="augmentation",
         title="With data augmentation",
-        technique="capacity, dropout, augmentation",
+        technique="capacity, dropout, augmentation, label smoothing, weight averaging",
         purpose="Spend the rest of the budget on wider late layers, and turn, shift and scale every image a little, "
-        "anew each time it is seen, so that the net cannot learn the training images by heart. Expected: the test "
-        "accuracy rises and the gap to the training accuracy closes.",
+        "anew each time it is seen, so that the net cannot learn the training images by heart. At a constant learning "
+        "rate the weights keep jumping; their moving average does not. Expected: the accuracy rises and the gap to the "
+        "training accuracy closes.",
         net=GUIDE_NET,
         recipe=varied,
     )
@@ -112,8 +119,8 @@ def classic(epochs: int = 15) -> Ladder:
         title="With a learning-rate schedule",
         technique="learning-rate schedule",
         purpose="Keep the net and the images; let the learning rate rise to a high peak and fall to almost nothing "
-        "(OneCycleLR). Expected: the accuracy stops jumping from epoch to epoch and ends higher, above 99.4% in "
-        "each of the last five epochs.",
+        "(OneCycleLR), which settles the weights without averaging. Expected: at least 99.4% in each of the last five "
+        "epochs.",
         net=GUIDE_NET,
         recipe=cycled,
     )

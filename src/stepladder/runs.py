@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from stepladder import files
-from stepladder.errors import RunError, StepladderError
+from stepladder.errors import RunError
 from stepladder.spec import Experiment
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ _WEIGHTS = "weights.safetensors"
 _PREDICTIONS = "predictions.safetensors"
 _RESULT = "result.json"
 _LOCK = ".lock"
+_METADATA = "stepladder"
+_END = "# end of experiment "
 
 
 @dataclass(frozen=True)
@@ -189,20 +191,18 @@ class RunFolder:
         """Keep the state after an epoch, then the files that people read."""
         from safetensors.torch import save
 
-        rows = [asdict(row) for row in checkpoint.rows]
-        times = [asdict(time) for time in checkpoint.times]
         header = {
-            "format": str(FORMAT),
+            "format": FORMAT,
             "experiment": self.experiment.identity,
-            "rows": json.dumps(rows),
-            "times": json.dumps(times),
-            "threads": str(checkpoint.threads),
+            "rows": [asdict(row) for row in checkpoint.rows],
+            "times": [asdict(time) for time in checkpoint.times],
+            "threads": checkpoint.threads,
             "digest": tensor_digest(checkpoint.tensors),
         }
         newest = self.path / _CHECKPOINT
         if newest.exists() and self._read_checkpoint(newest) is not None:
             newest.replace(self.path / _PREVIOUS)
-        files.write_bytes(newest, save(checkpoint.tensors, metadata=header))
+        files.write_bytes(newest, save(checkpoint.tensors, metadata=_metadata(header)))
         self.write_rows(checkpoint)
 
     def write_rows(self, checkpoint: Checkpoint) -> None:
@@ -225,8 +225,8 @@ class RunFolder:
         """Write the finished net, its predictions and, last of all, the result."""
         from safetensors.torch import save
 
-        header = {"format": str(FORMAT), "net": self.experiment.net}
-        files.write_bytes(self.path / _WEIGHTS, save(dict(weights), metadata=header))
+        header = {"format": FORMAT, "net": self.experiment.net}
+        files.write_bytes(self.path / _WEIGHTS, save(dict(weights), metadata=_metadata(header)))
         files.write_bytes(self.path / _PREDICTIONS, save(dict(predictions)))
         digests = {name: _file_digest(self.path / name) for name in (_EPOCHS, _WEIGHTS, _PREDICTIONS)}
         files.write_json(
@@ -248,14 +248,12 @@ class RunFolder:
         path = self.path / _EXPERIMENT
         try:
             text = path.read_text(encoding="utf-8")
-            stored = _parse_experiment(text, path)
         except (OSError, UnicodeDecodeError):
             return
-        except StepladderError as error:
-            if isinstance(error, RunError):
-                raise
-            # A file cut short by a crash says nothing; the checkpoints carry the identity as well.
+        if _END not in text:
+            # A file cut short may still be TOML, of some other experiment. It says nothing.
             return
+        stored = _parse_experiment(text, path)
         if stored != self.experiment:
             raise RunError(
                 "this run folder holds another experiment",
@@ -264,22 +262,22 @@ class RunFolder:
             )
 
     def _experiment_text(self) -> str:
-        return f"format = {FORMAT}\n{self.experiment.to_toml()}"
+        return f"format = {FORMAT}\n{self.experiment.to_toml()}{_END}{self.experiment.identity}\n"
 
     def _read_checkpoint(self, path: Path) -> Checkpoint | None:
         from safetensors import SafetensorError, safe_open
 
         try:
             with safe_open(path, framework="pt") as stored:
-                header = stored.metadata() or {}
+                header = json.loads((stored.metadata() or {})[_METADATA])
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            rows = tuple(EpochRow(**row) for row in json.loads(header["rows"]))
-            times = tuple(EpochTime(**time) for time in json.loads(header["times"]))
+            rows = tuple(EpochRow(**row) for row in header["rows"])
+            times = tuple(EpochTime(**time) for time in header["times"])
             if header["experiment"] != self.experiment.identity:
                 return None
             if header["digest"] != tensor_digest(tensors):
                 return None
-            return Checkpoint(rows, times, int(header["threads"]), tensors)
+            return Checkpoint(rows, times, header["threads"], tensors)
         except (OSError, SafetensorError, KeyError, ValueError, TypeError):
             return None
 
@@ -382,6 +380,12 @@ def _lines(values: Sequence[EpochRow] | Sequence[EpochTime]) -> str:
 
 def _read_lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
+
+
+def _metadata(values: Mapping[str, Any]) -> dict[str, str]:
+    # One entry: safetensors writes several in an order that changes from call to call, and equal runs are to give
+    # equal bytes.
+    return {_METADATA: json.dumps(values)}
 
 
 def _file_digest(path: Path) -> str:

@@ -119,7 +119,8 @@ def _fetch_one(address: str, name: str, sha256: str, folder: Path, timeout: floa
 
 def _read(response: http.client.HTTPResponse, so_far: int, total: int | None) -> bytes:
     try:
-        chunk = response.read(_CHUNK)
+        # What has come, not a full piece: a slow mirror is seen to move.
+        chunk = response.read1(_CHUNK)
     except http.client.IncompleteRead as error:
         raise _WrongAnswerError(f"stopped after {so_far + len(error.partial):,} bytes") from None
     except TimeoutError:

@@ -1,0 +1,222 @@
+"""A run that is killed at any moment and started again ends in the same bits."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import write_mnist
+from kill_driver import EXPERIMENT
+from stepladder import data
+from stepladder.errors import RunError
+from stepladder.runs import RunFolder, open_finished
+from stepladder.train import train
+
+DRIVER = Path(__file__).parent / "kill_driver.py"
+COMPARED = ("epochs.jsonl", "weights.safetensors", "predictions.safetensors")
+
+
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_mnist(tmp_path_factory.mktemp("data"), train=160, test=60)
+
+
+@pytest.fixture(scope="module")
+def whole(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    assert _drive(data_folder, folder, "never") == 0
+    return folder
+
+
+def _drive(data_folder: Path, run: Path, moment: str) -> int:
+    command = [sys.executable, str(DRIVER), str(data_folder), str(run), moment]
+    return subprocess.run(command, check=False, timeout=120).returncode
+
+
+def _assert_same(run: Path, whole: Path) -> None:
+    for name in COMPARED:
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+    assert not list(run.glob(".*.tmp"))
+    assert open_finished(run).rows == open_finished(whole).rows
+
+
+# 5 steps an epoch, 4 epochs. An epoch writes a checkpoint, the rows, the times and the log, so every kind of file is cut
+# at some point, and the deaths fall before, inside and after the first checkpoint.
+MOMENTS = [
+    "step:1",
+    "step:5",
+    "step:8",
+    "step:13",
+    "step:20",
+    "write:1:0",
+    "write:2:10",
+    "write:3:100",
+    "write:7:5000",
+    "write:8:1",
+    "write:14:0",
+    "write:20:50",
+    "write:21:40",
+    "rename:3",
+    "rename:8",
+    "rename:13",
+    "rename:22",
+]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_once_and_started_again(moment: str, data_folder: Path, whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert _drive(data_folder, run, moment) == -signal.SIGKILL
+    assert _drive(data_folder, run, "never") == 0
+    _assert_same(run, whole)
+
+
+def test_killed_again_and_again(data_folder: Path, whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for moment in ("step:3", "step:7", "write:5:30", "step:6", "rename:9"):
+        assert _drive(data_folder, run, moment) == -signal.SIGKILL
+    assert _drive(data_folder, run, "never") == 0
+    _assert_same(run, whole)
+
+
+def _train(run: Path, data_folder: Path) -> list[int]:
+    """Go on in this process; return the epochs that were trained here, not read."""
+    trained: list[int] = []
+    dataset = data.load(data_dir=data_folder)
+    threads = torch.get_num_threads()
+    try:
+        for _ in train(
+            EXPERIMENT,
+            dataset,
+            run,
+            threads=1,
+            device="cpu",
+            report=lambda progress: trained.append(progress.epoch),
+        ):
+            pass
+    finally:
+        torch.set_num_threads(threads)
+    return sorted(set(trained))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "checkpoint.safetensors",
+        "epochs.jsonl",
+        "timing.jsonl",
+        "experiment.toml",
+        "weights.safetensors",
+        "predictions.safetensors",
+        "result.json",
+        "environment.json",
+        "log.txt",
+    ],
+)
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.97])
+def test_any_file_cut_anywhere_is_made_whole(
+    name: str, share: float, data_folder: Path, whole: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    content = (run / name).read_bytes()
+    (run / name).write_bytes(content[: int(len(content) * share)])
+    (run / "result.json").unlink(missing_ok=True)
+    _train(run, data_folder)
+    _assert_same(run, whole)
+
+
+def test_a_changed_bit_in_a_checkpoint_is_noticed_and_the_one_before_serves(
+    data_folder: Path, whole: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    path = run / "checkpoint.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    (run / "result.json").unlink()
+    assert _train(run, data_folder) == [4]
+    _assert_same(run, whole)
+
+
+def test_without_any_checkpoint_the_run_starts_from_the_beginning(
+    data_folder: Path, whole: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    for path in run.glob("checkpoint*"):
+        path.write_bytes(path.read_bytes()[:1000])
+    assert _train(run, data_folder) == [1, 2, 3, 4]
+    _assert_same(run, whole)
+
+
+def test_a_finished_run_is_not_trained_again(data_folder: Path, whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    before = (run / "result.json").stat().st_mtime_ns
+    assert _train(run, data_folder) == []
+    assert (run / "result.json").stat().st_mtime_ns == before
+
+
+def _hold(run: str, ready: object, done: object) -> None:
+    with RunFolder(Path(run), EXPERIMENT):
+        ready.set()  # type: ignore[attr-defined]
+        done.wait(60)  # type: ignore[attr-defined]
+
+
+def test_a_second_process_is_refused(data_folder: Path, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready, done = context.Event(), context.Event()
+    holder = context.Process(target=_hold, args=(str(tmp_path / "run"), ready, done))
+    holder.start()
+    try:
+        assert ready.wait(60)
+        with pytest.raises(RunError, match="another process is working"):
+            _train(tmp_path / "run", data_folder)
+    finally:
+        done.set()
+        holder.join()
+    assert _train(tmp_path / "run", data_folder) == [1, 2, 3, 4]
+
+
+def test_another_experiment_is_refused_and_the_difference_named(whole: Path) -> None:
+    other = EXPERIMENT.model_copy(update={"seed": 4})
+    with pytest.raises(RunError, match="seed is 3 there, 4 now"), RunFolder(whole, other):
+        pass
+
+
+def test_a_later_format_is_refused(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    text = (run / "experiment.toml").read_text()
+    (run / "experiment.toml").write_text(text.replace("format = 1", "format = 99"))
+    with pytest.raises(RunError, match="format 99"):
+        open_finished(run)
+
+
+def test_the_run_folder_says_what_it_must(whole: Path) -> None:
+    run = open_finished(whole)
+    assert run.experiment == EXPERIMENT
+    assert [row.epoch for row in run.rows] == [1, 2, 3, 4]
+    assert run.environment["threads"] == 1
+    assert {"torch", "processor", "device", "git_commit"} <= run.environment.keys()
+    assert run.result["data"]["title"] == "MNIST"
+    logits, labels = run.predictions()
+    assert logits.shape == (60, 10)
+    assert int((logits.argmax(1) == labels).sum()) == run.rows[-1].evaluation_correct
+    lines = [json.loads(line) for line in (whole / "epochs.jsonl").read_text().splitlines()]
+    assert "seconds" not in lines[0]
+    log = (whole / "log.txt").read_text()
+    assert log.startswith("Epoch 1\nTrain: Loss=")
+    assert "Batch_id=4 Accuracy=" in log
+    assert "Test set: Average loss: " in log
