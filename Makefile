@@ -39,5 +39,12 @@ check: lint test
 classic: $(INSTALLED)
 	$(BIN)/python benchmarks/classic.py
 
+# The picture in the README: the report of a finished climb on the full MNIST, as headless Chromium shows it.
+REPORT ?= climbs/classic-mnist/report.html
+CHROMIUM ?= chromium
+docs/report.png: $(REPORT)
+	$(CHROMIUM) --headless --no-sandbox --disable-gpu --hide-scrollbars --disable-background-networking \
+		--window-size=1040,1500 --screenshot=$@ file://$(abspath $(REPORT))
+
 clean:
 	rm -rf .venv

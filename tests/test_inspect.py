@@ -28,10 +28,52 @@ GOLDEN = Path(__file__).parent / "golden" / "inspect"
 GUIDE = describe(Net.parse(GUIDE_NET), (1, 28, 28))
 
 # The reference guide's first table: layer, output shape, parameters.
-REFERENCE_LAYERS = ["", "Conv2d-1|[-1, 8, 26, 26]|72", "BatchNorm2d-2|[-1, 8, 26, 26]|16", "ReLU-3|[-1, 8, 26, 26]|0", "Dropout-4|[-1, 8, 26, 26]|0", "Conv2d-5|[-1, 16, 24, 24]|1,152", "BatchNorm2d-6|[-1, 16, 24, 24]|32", "ReLU-7|[-1, 16, 24, 24]|0", "Dropout-8|[-1, 16, 24, 24]|0", "MaxPool2d-9|[-1, 16, 12, 12]|0", "Conv2d-10|[-1, 8, 12, 12]|128", "BatchNorm2d-11|[-1, 8, 12, 12]|16", "ReLU-12|[-1, 8, 12, 12]|0", "Conv2d-13|[-1, 12, 10, 10]|864", "BatchNorm2d-14|[-1, 12, 10, 10]|24", "ReLU-15|[-1, 12, 10, 10]|0", "Dropout-16|[-1, 12, 10, 10]|0", "Conv2d-17|[-1, 16, 8, 8]|1,728", "BatchNorm2d-18|[-1, 16, 8, 8]|32", "ReLU-19|[-1, 16, 8, 8]|0", "Dropout-20|[-1, 16, 8, 8]|0", "Conv2d-21|[-1, 20, 6, 6]|2,880", "BatchNorm2d-22|[-1, 20, 6, 6]|40", "ReLU-23|[-1, 20, 6, 6]|0", "Dropout-24|[-1, 20, 6, 6]|0", "AvgPool2d-25|[-1, 20, 1, 1]|0", "Conv2d-26|[-1, 16, 1, 1]|320", "BatchNorm2d-27|[-1, 16, 1, 1]|32", "ReLU-28|[-1, 16, 1, 1]|0", "Dropout-29|[-1, 16, 1, 1]|0", "Conv2d-30|[-1, 10, 1, 1]|160", ""][1:-1]
+REFERENCE_LAYERS = [
+    "Conv2d-1|[-1, 8, 26, 26]|72",
+    "BatchNorm2d-2|[-1, 8, 26, 26]|16",
+    "ReLU-3|[-1, 8, 26, 26]|0",
+    "Dropout-4|[-1, 8, 26, 26]|0",
+    "Conv2d-5|[-1, 16, 24, 24]|1,152",
+    "BatchNorm2d-6|[-1, 16, 24, 24]|32",
+    "ReLU-7|[-1, 16, 24, 24]|0",
+    "Dropout-8|[-1, 16, 24, 24]|0",
+    "MaxPool2d-9|[-1, 16, 12, 12]|0",
+    "Conv2d-10|[-1, 8, 12, 12]|128",
+    "BatchNorm2d-11|[-1, 8, 12, 12]|16",
+    "ReLU-12|[-1, 8, 12, 12]|0",
+    "Conv2d-13|[-1, 12, 10, 10]|864",
+    "BatchNorm2d-14|[-1, 12, 10, 10]|24",
+    "ReLU-15|[-1, 12, 10, 10]|0",
+    "Dropout-16|[-1, 12, 10, 10]|0",
+    "Conv2d-17|[-1, 16, 8, 8]|1,728",
+    "BatchNorm2d-18|[-1, 16, 8, 8]|32",
+    "ReLU-19|[-1, 16, 8, 8]|0",
+    "Dropout-20|[-1, 16, 8, 8]|0",
+    "Conv2d-21|[-1, 20, 6, 6]|2,880",
+    "BatchNorm2d-22|[-1, 20, 6, 6]|40",
+    "ReLU-23|[-1, 20, 6, 6]|0",
+    "Dropout-24|[-1, 20, 6, 6]|0",
+    "AvgPool2d-25|[-1, 20, 1, 1]|0",
+    "Conv2d-26|[-1, 16, 1, 1]|320",
+    "BatchNorm2d-27|[-1, 16, 1, 1]|32",
+    "ReLU-28|[-1, 16, 1, 1]|0",
+    "Dropout-29|[-1, 16, 1, 1]|0",
+    "Conv2d-30|[-1, 10, 1, 1]|160",
+]
 
 # Its second: operation, N in and out, channels in and out, padding, kernel, stride, jump and field in and out.
-REFERENCE_FIELDS = ["", "**CONVLUTION** 28 26 1 8 0 3 1 1 1 1 3", "**CONVLUTION** 26 24 8 16 0 3 1 1 1 3 5", "**MaxPool** 24 12 16 16 0 2 2 1 2 5 6", "**CONVLUTION** 12 12 16 8 0 1 1 2 2 6 6", "**CONVLUTION** 12 10 8 12 0 3 1 2 2 6 10", "**CONVLUTION** 10 8 12 16 0 3 1 2 2 10 14", "**CONVLUTION** 8 6 16 20 0 3 1 2 2 14 18", "**GAP** 6 1 20 20 0 6 1 2 2 18 28", "**CONVLUTION** 1 1 20 16 0 1 1 2 2 28 28", "**CONVLUTION** 1 1 16 10 0 1 1 2 2 28 28", ""][1:-1]
+REFERENCE_FIELDS = [
+    "**CONVLUTION** 28 26 1 8 0 3 1 1 1 1 3",
+    "**CONVLUTION** 26 24 8 16 0 3 1 1 1 3 5",
+    "**MaxPool** 24 12 16 16 0 2 2 1 2 5 6",
+    "**CONVLUTION** 12 12 16 8 0 1 1 2 2 6 6",
+    "**CONVLUTION** 12 10 8 12 0 3 1 2 2 6 10",
+    "**CONVLUTION** 10 8 12 16 0 3 1 2 2 10 14",
+    "**CONVLUTION** 8 6 16 20 0 3 1 2 2 14 18",
+    "**GAP** 6 1 20 20 0 6 1 2 2 18 28",
+    "**CONVLUTION** 1 1 20 16 0 1 1 2 2 28 28",
+    "**CONVLUTION** 1 1 16 10 0 1 1 2 2 28 28",
+]
 
 
 def test_the_guides_tables_come_out_cell_for_cell() -> None:

@@ -52,7 +52,9 @@ def test_dropout_needs_no_parameters() -> None:
 
 def test_brackets_set_the_chain_and_a_word_may_have_its_own() -> None:
     net = Net.parse("[SiLU] 8C3 4C1/none 6C3/BN/ReLU/D0.1 GAP 10C1/ReLU")
-    assert [layer.token() for layer in net.layers] == (["8C3", "SiLU", "4C1", "6C3", "BN", "ReLU", "D0.1", "GAP", "10C1", "ReLU"])
+    assert [layer.token() for layer in net.layers] == (
+        ["8C3", "SiLU", "4C1", "6C3", "BN", "ReLU", "D0.1", "GAP", "10C1", "ReLU"]
+    )
 
 
 def test_empty_brackets_make_every_word_literal() -> None:

@@ -49,7 +49,7 @@ def _assert_same(run: Path, whole: Path) -> None:
     assert open_finished(run).rows == open_finished(whole).rows
 
 
-# 5 steps an epoch, 4 epochs. An epoch writes a checkpoint, the rows, the times and the log, so every kind of file is cut
+# 5 steps an epoch, 4 epochs. An epoch writes a checkpoint, the rows, the times and the log: every kind of file is cut
 # at some point, and the deaths fall before, inside and after the first checkpoint.
 MOMENTS = [
     "step:1",

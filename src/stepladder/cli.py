@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,7 +95,7 @@ def climb(
     jobs = [job for rung in rungs for job in rung.jobs]
     count = min(workers or usable_cores(), len(jobs))
     _say(console, f"{len(jobs)} runs of {epochs} epochs on {dataset.title}, {count} at a time; folder: {place}")
-    with display(jobs, console) as shown:
+    with _interruptible(), display(jobs, console) as shown:
         for event in run(rungs, workers=count, data_dir=data_dir, device=device):
             shown.show(event)
     found = facts_module.gather(options, rungs, dataset, wall_seconds=perf_counter() - began)
@@ -129,7 +131,7 @@ def train(
     if not console.is_terminal:
         _say(console, f"data: {dataset.title}")
     job = Job(dataset.title, experiment, run)
-    with display([job], console) as shown:
+    with _interruptible(), display([job], console) as shown:
         train_here(job, shown.show, data_dir=data_dir, device=device, threads=threads)
     from stepladder.runs import open_finished
 
@@ -199,13 +201,20 @@ def main() -> None:
     except StepladderError as error:
         print(f"stepladder: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last finished epoch", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         # The reader of a pipe left, such as head: not an error, but nothing more can be printed either.
         sys.stderr.close()
         sys.exit(141)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turn Ctrl-C during training into one line that says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from the last finished epoch", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def _console() -> Console:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy
 
 from stepladder.data import idx
 from stepladder.data.dataset import Dataset, Split
-from stepladder.data.download import Progress, UnreachableError, fetch
+from stepladder.data.download import Progress, UnreachableError, UntrustedError, fetch
 from stepladder.data.sample import load_sample
 from stepladder.errors import DataError
 
@@ -135,9 +135,9 @@ def _folder_from_environment() -> Path | None:
 
 def _find(folder: Path, catalog: Catalog) -> dict[str, Path]:
     """Return the path of each file in a folder that the user named, in any of the known layouts."""
-    if not folder.is_dir():
+    if not _ask(folder, Path.is_dir):
         raise DataError(
-            "the data folder is not a folder" if folder.exists() else "the data folder is not there",
+            "the data folder is not a folder" if _ask(folder, Path.exists) else "the data folder is not there",
             given=str(folder),
             repair="name a folder with --data-dir or STEPLADDER_DATA, or neither to download the data",
         )
@@ -146,7 +146,7 @@ def _find(folder: Path, catalog: Catalog) -> dict[str, Path]:
         found = {}
         for role, (name, _) in catalog.files.items():
             for candidate in (name, name.removesuffix(".gz")):
-                if _exists(folder / inner / candidate):
+                if _ask(folder / inner / candidate, Path.exists):
                     found[role] = folder / inner / candidate
                     break
         if len(found) == len(_ROLES):
@@ -160,13 +160,13 @@ def _find(folder: Path, catalog: Catalog) -> dict[str, Path]:
     )
 
 
-def _exists(path: Path) -> bool:
+def _ask(path: Path, question: Callable[[Path], bool]) -> bool:
     try:
-        return path.exists()
+        return question(path)
     except OSError as error:
         raise DataError(
             "a data folder cannot be read",
-            given=f"{path.parent} ({error.strerror})",
+            given=f"{path} ({error.strerror})",
             repair="check that it is a folder you may read",
         ) from None
 
@@ -177,13 +177,22 @@ def _mirrors(catalog: Catalog) -> Sequence[str]:
     addresses = [part.strip() for part in named.split(",") if part.strip()]
     for address in addresses:
         # Anything else would fail inside urllib, or read this machine's files.
-        if not address.startswith(("https://", "http://")):
+        if not _is_web_address(address):
             raise DataError(
                 "a mirror is not a web address",
                 given=f"STEPLADDER_MIRRORS: {address}",
                 repair="begin each with https:// or http://, with commas between",
             )
     return addresses or catalog.mirrors
+
+
+def _is_web_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        host = (parts.hostname or "").encode("idna")
+        return parts.scheme in ("https", "http") and host != b"" and parts.port != 0 and address.isascii()
+    except ValueError:  # a port or a host that can be none
+        return False
 
 
 def _cached(
@@ -202,14 +211,18 @@ def _cached(
     except DataError as error:
         if digest is None:
             raise
+        removed = True
         if _digest(path) != sha256:
-            with contextlib.suppress(OSError):
+            try:
                 path.unlink(missing_ok=True)
+            except OSError:  # a cache that only its owner may change
+                removed = False
         if not isinstance(error, UnreachableError):
             raise
         # Whoever has the full set must not slide to the sample because of one bad file.
         raise DataError(
-            "a file in the cache was damaged and has been removed; without a network it cannot be replaced",
+            f"a file in the cache was damaged and {'has been' if removed else 'cannot be'} removed; "
+            "without a network it cannot be replaced",
             given=str(path),
             repair="go online once, or ask for the data set mnist-sample",
         ) from None
@@ -232,6 +245,8 @@ def _digest(path: Path) -> str | None:
 def _reason(error: UnreachableError, offline: bool) -> str:
     if offline:
         return "offline, and not in the cache"
+    if isinstance(error, UntrustedError):
+        return "the mirrors' certificates cannot be verified on this machine"
     return "no network"
 
 

