@@ -14,8 +14,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import GUIDE_NET, write_mnist
 
+from conftest import GUIDE_NET, write_mnist
 from stepladder import facts as facts_module
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stepladder.data import Dataset
 from stepladder.errors import SpecError
+from stepladder.inspect import describe
 from stepladder.ladder import LADDERS, Ladder, Step
 from stepladder.notation import Net
 from stepladder.workers import Event, Job, execute
@@ -66,11 +67,12 @@ class ClimbOptions:
 
 @dataclass(frozen=True)
 class Rung:
-    """A step with the jobs that measure it, one a seed."""
+    """A step with the jobs that measure it, one a seed, and the multiply-accumulates of its net."""
 
     step: Step
     jobs: tuple[Job, ...]
     is_alternative: bool
+    macs: int
 
 
 def plan(options: ClimbOptions, dataset: Dataset, folder: Path) -> list[Rung]:
@@ -85,7 +87,7 @@ def plan(options: ClimbOptions, dataset: Dataset, folder: Path) -> list[Rung]:
         steps += [(step, True) for step in ladder.alternatives]
     rungs = []
     for number, (step, is_alternative) in enumerate(steps, start=1):
-        Net.parse(step.net).shapes(dataset.input_shape)
+        macs = describe(Net.parse(step.net), dataset.input_shape).totals.macs
         prefix = f"{len(ladder.steps)}-" if is_alternative else f"{number}-"
         jobs = tuple(
             Job(
@@ -100,7 +102,7 @@ def plan(options: ClimbOptions, dataset: Dataset, folder: Path) -> list[Rung]:
             )
             for seed in range(options.seeds)
         )
-        rungs.append(Rung(step, jobs, is_alternative))
+        rungs.append(Rung(step, jobs, is_alternative, macs))
     return rungs
 
 
@@ -110,7 +112,16 @@ def run(rungs: list[Rung], *, workers: int, data_dir: Path | None = None, device
     Raises:
         StepladderError: if a job fails; the others are stopped and can go on later.
     """
-    # Seed by seed, so that a climb that is stopped early has whole ladders to show.
-    columns = zip(*(rung.jobs for rung in rungs), strict=True)
-    jobs = [job for column in columns for job in column]
+    # Seed by seed, so that a climb that is stopped early has whole ladders to show; within a seed the longest runs
+    # first, so that no long one is left to run alone at the end.
+    jobs = [
+        job
+        for column in zip(*(rung.jobs for rung in sorted(rungs, key=_cost, reverse=True)), strict=True)
+        for job in column
+    ]
     yield from execute(jobs, workers=workers, data_dir=data_dir, device=device)
+
+
+def _cost(rung: Rung) -> tuple[int, bool]:
+    """Return what orders runs by their time: multiply-accumulates, and whether images are augmented."""
+    return rung.macs, not rung.step.recipe.augmentation.is_none
