@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
+_EPOCHS_BEFORE_ESTIMATE = 4
+
+
 class Display(Protocol):
     """Something that shows events."""
 
@@ -55,6 +58,9 @@ class _PlainDisplay:
             print(f"[{event.job.label}] finished\n", file=self._console.file, flush=True)
 
     def _time_left(self) -> str:
+        # Runs side by side end their first epochs together: before a few have ended the pace says little.
+        if self._done < _EPOCHS_BEFORE_ESTIMATE:
+            return f"{self._left} epochs left in all"
         pace = (monotonic() - self._started) / self._done
         return f"about {clock(pace * self._left)} left in all"
 

@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 Step = dict[str, Any]
@@ -64,6 +65,7 @@ def curves(steps: Sequence[Step], target: float, split: str) -> bytes:
             axis.set_yscale("log")
         for axis in axes[1]:
             axis.set_xlabel("epoch")
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axis.axhline(target, color="#666666", linestyle="--", linewidth=1)
             axis.set_ylim(*_accuracy_limits(steps, target))
         axes[1][1].annotate(f"target {target:g}%", (1, target), fontsize=8, color="#666666", ha="left", va="bottom")
@@ -193,7 +195,8 @@ def thumbnail(mistake: dict[str, Any], data: dict[str, Any]) -> str:
 
 
 def _colours(steps: Sequence[Step]) -> list[str]:
-    return [COLOURS[index % len(COLOURS)] for index in range(len(steps))]
+    # By the step's number, so that a step has one colour in all drawings.
+    return [COLOURS[(step["number"] - 1) % len(COLOURS)] for step in steps]
 
 
 def _value(row: dict[str, Any], name: str) -> float:

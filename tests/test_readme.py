@@ -1,0 +1,62 @@
+"""The README: every command that it shows works, and its results are those of results/."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def shown_commands() -> list[list[str]]:
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("stepladder ")]
+    return [shlex.split(line, comments=True)[1:] for line in lines]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+def test_there_are_commands_to_run() -> None:
+    names = {command[0] for command in shown_commands()}
+    assert names == {"climb", "train", "inspect", "report", "compare"}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("command", shown_commands(), ids=lambda command: shlex.join(command)[:70])
+def test_every_command_shown_works(command: list[str], folder: Path) -> None:
+    """In their order and in one folder, as a reader would type them, on the sample."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "stepladder", *command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert done.stdout
+
+
+def test_the_results_are_those_of_the_results_page() -> None:
+    shown = re.search(r"<!-- results -->\n(.*?)<!-- end of results -->", README, re.DOTALL)
+    assert shown
+    table = shown[1].strip()
+    assert table.count("\n") >= 4
+    assert table in (ROOT / "results" / "classic.md").read_text(encoding="utf-8")
+
+
+def test_it_is_short_and_links_files_that_are_there() -> None:
+    assert README.count("\n") < 250
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    for link in links:
+        assert link.startswith("https://") or (ROOT / link).exists(), link
