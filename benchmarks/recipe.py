@@ -97,8 +97,8 @@ def page(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         )
     lines += [
         "",
-        "What was taken from it: at a constant learning rate the last epoch is a matter of luck, and a moving average of "
-        "the weights removes that; one-cycle needs none. Stronger augmentation and label smoothing went with the "
+        "What was taken from it: at a constant learning rate the last epoch is a matter of luck, and a moving average "
+        "of the weights removes that; one-cycle needs none. Stronger augmentation and label smoothing went with the "
         "steadiest ends; the row with 5% dropout was not among the best.",
         "",
         f"Machine: {environment['processor']}, {environment['cores']} cores; torch {environment['torch']}, NumPy "
