@@ -269,3 +269,27 @@ def test_facts_of_a_later_format_are_refused(tmp_path: Path) -> None:
     assert "format 99" in done.stderr
     (tmp_path / "facts.json").write_text('{"format": ')
     assert "damaged" in stepladder("report", tmp_path).stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_terminal_gets_live_bars(data_folder: Path, tmp_path: Path) -> None:
+    import pty
+
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "stepladder", "train", "8C3 GAP 10C1", "--run", str(tmp_path / "run")]
+    command += ["--set", "epochs=2", "--data-dir", str(data_folder)]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "60"}
+    process = subprocess.Popen(command, stdout=child, stderr=child, env=environment)
+    os.close(child)
+    written = b""
+    try:
+        while chunk := os.read(parent, 4096):
+            written += chunk
+    except OSError:
+        pass  # Linux says so when the other end is closed
+    os.close(parent)
+    assert process.wait(timeout=60) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", written.decode())
+    assert "epoch 2.0/2" in text
+    assert "Test set: Average loss" not in text
+    assert max(len(line) for line in re.split(r"[\r\n]+", text) if "epoch" in line and "/2" in line) <= 60

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stepladder.data import Dataset
@@ -46,9 +47,6 @@ class ClimbOptions:
         Raises:
             SpecError: if there is no ladder of this name.
         """
-        import difflib
-        from dataclasses import replace
-
         if self.ladder not in LADDERS:
             nearest = difflib.get_close_matches(self.ladder, LADDERS, n=1)
             raise SpecError(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from stepladder.spec import (
     Augmentation,
-    Constant,
     Experiment,
     OneCycle,
     Plateau,
@@ -136,11 +135,6 @@ def classic(epochs: int = 15) -> Ladder:
 
 
 LADDERS = {"classic": classic}
-
-
-def constant_rate(step: Step) -> bool:
-    """Return whether the step's learning rate never changes."""
-    return isinstance(step.recipe.schedule, Constant)
 
 
 def _with_schedule(step: Step, key: str, title: str, schedule: Schedule) -> Step:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,11 +233,6 @@ class _Session:
             "rows_digest": hashlib.sha256(repr(rows).encode()).hexdigest(),
         }
         folder.finish(weights, predictions, result)
-
-
-def default_threads(workers: int) -> int:
-    """Return the threads of each worker when the machine is shared evenly: at least one."""
-    return max(1, (os.cpu_count() or 1) // workers)
 
 
 def _on_device(split: data.Split, device: torch.device) -> Images:
