@@ -209,9 +209,10 @@ def test_equal_experiments_give_equal_rows_and_other_seeds_others(tiny: Dataset)
     assert _rows(experiment, tiny) != _rows(experiment.model_copy(update={"seed": 1}), tiny)
 
 
-def test_the_holdout_protocol_never_touches_the_test_set(tiny: Dataset) -> None:
+def test_the_holdout_protocol_looks_at_the_test_set_once_at_the_end(tiny: Dataset, tmp_path: Path) -> None:
     experiment = _experiment().model_copy(update={"protocol": "holdout", "holdout_size": 50})
-    rows = _rows(experiment, tiny)
+    rows = _rows(experiment, tiny, tmp_path / "run")
+    assert open_finished(tmp_path / "run").result["test"]["count"] == 100
     assert {row.split for row in rows} == {"holdout"}
     assert rows[0].evaluation_count == 50
     assert rows[0].train_count == 250

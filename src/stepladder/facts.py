@@ -223,6 +223,7 @@ def _step(
             "low": interval.low,
             "high": interval.high,
         },
+        "test_once": _test_once(runs),
         "worst_of_last": min(worst_of_last(run.rows, goal.held) for run in runs),
         "seconds": mean([sum(time.train + time.evaluation for time in run.times) for run in runs]),
         "effect": asdict(effect) | {"against": against, "is_clear": effect.is_clear} if effect else None,
@@ -260,6 +261,15 @@ def recipe_text(recipe: Recipe) -> str:
         parts.append(f"moving average of the weights {recipe.averaging:g}")
     parts += [f"augmentation: {recipe.augmentation}", recipe.precision]
     return ", ".join(parts)
+
+
+def _test_once(runs: Sequence[FinishedRun]) -> Facts | None:
+    """Return the test accuracy of runs under the holdout protocol; under the reference protocol the rows have it."""
+    tests = [run.result["test"] for run in runs if "test" in run.result]
+    if not tests:
+        return None
+    accuracies = [100 * test["correct"] / test["count"] for test in tests]
+    return {"mean": mean(accuracies), "deviation": deviation(accuracies)}
 
 
 def _difference(first: Sequence[FinishedRun], second: Sequence[FinishedRun]) -> Difference:

@@ -29,6 +29,8 @@ def climb_summary(facts: Facts) -> str:
             f"{facts['goal']['held']} epochs {step['worst_of_last']:.2f}%, {clock(step['seconds'])} a run"
         )
         lines += [f"   - {remark['text']}" for remark in step["analysis"]]
+        if step["test_once"]:
+            lines.append(f"   - The test set, looked at once, when training was done: {accuracy(step['test_once'])}.")
     lines += ["", facts["verdict"]["text"], facts["place"], ""]
     return "\n".join(lines)
 

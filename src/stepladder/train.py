@@ -26,10 +26,14 @@ _AVERAGE = "average."
 
 @dataclass(frozen=True)
 class Materials:
-    """The images of an experiment, on the device: training, evaluated every epoch, and how they are scaled."""
+    """The images of an experiment, on the device: training, evaluated every epoch, and how they are scaled.
+
+    ``test`` is there under the holdout protocol only: the test images, which are looked at once, when all is done.
+    """
 
     training: Images
     evaluated: Images
+    test: Images | None
     split: str
     normalisation: Normalisation
     classes: int
@@ -100,6 +104,7 @@ def prepare(experiment: Experiment, dataset: data.Dataset, device: torch.device)
     return Materials(
         training=_on_device(data.Split(pixels, labels), device),
         evaluated=_on_device(evaluated, device),
+        test=_on_device(dataset.test, device) if split == "holdout" else None,
         split=split,
         normalisation=Normalisation(mean, deviation),
         classes=len(dataset.classes),
@@ -232,6 +237,9 @@ class _Session:
             "weights_digest": tensor_digest(weights),
             "rows_digest": hashlib.sha256(repr(rows).encode()).hexdigest(),
         }
+        if materials.test is not None:
+            once = loop.evaluate(materials.test)
+            result["test"] = {"correct": once.correct, "count": once.count, "loss": once.loss}
         folder.finish(weights, predictions, result)
 
 

@@ -1,0 +1,62 @@
+"""Climbing in this process's eyes: the plan, its order, and what the holdout protocol gathers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conftest import write_mnist
+from stepladder import data, facts
+from stepladder.climb import ClimbOptions, plan, run
+from stepladder.errors import SpecError
+from stepladder.ladder import classic
+from stepladder.report import write_report
+from stepladder.text import climb_summary
+from stepladder.workers import EpochFinished, Finished
+
+
+def test_the_plan_has_a_run_a_step_and_seed_in_folders_of_their_own(tmp_path: Path) -> None:
+    dataset = data.load(data_dir=write_mnist(tmp_path / "data"))
+    rungs = plan(ClimbOptions(seeds=2, compare_schedules=True), dataset, tmp_path)
+    folders = [job.folder.name for rung in rungs for job in rung.jobs]
+    assert len(set(folders)) == 10
+    assert folders[:2] == ["1-skeleton-seed0", "1-skeleton-seed1"]
+    assert [rung.is_alternative for rung in rungs] == [False, False, False, True, True]
+
+
+def test_the_goal_can_be_set() -> None:
+    goal = ClimbOptions(target=98.0, budget=6000, epochs=4).resolve().goal
+    assert (goal.target, goal.budget, goal.epochs) == (98.0, 6000, 4)
+
+
+def test_a_net_that_does_not_fit_the_data_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="there is no ladder"):
+        plan(ClimbOptions(ladder="steep"), data.load("mnist-sample"), tmp_path)
+
+
+def test_schedules_are_compared_on_one_net_and_the_same_images() -> None:
+    ladder = classic()
+    last = ladder.steps[-1]
+    kinds = {step.recipe.schedule.kind for step in (last, *ladder.alternatives)}
+    assert kinds == {"one-cycle", "plateau", "step"}
+    for step in ladder.alternatives:
+        assert step.net == last.net
+        assert step.recipe.augmentation == last.recipe.augmentation
+
+
+def test_a_holdout_climb_decides_on_the_holdout_and_tests_once(tmp_path: Path) -> None:
+    folder = write_mnist(tmp_path / "data")
+    dataset = data.load(data_dir=folder)
+    options = ClimbOptions(epochs=1, protocol="holdout")
+    rungs = plan(options, dataset, tmp_path / "climb")
+    events = list(run(rungs, workers=2, data_dir=folder))
+    assert sum(isinstance(event, Finished) for event in events) == 3
+    assert {event.row.split for event in events if isinstance(event, EpochFinished)} == {"holdout"}
+    found = facts.gather(options, rungs, dataset, wall_seconds=1.0)
+    assert found["data"]["evaluation_count"] == 50
+    assert all(step["test_once"] for step in found["steps"])
+    assert "The test set, looked at once" in climb_summary(found)
+    assert "not comparable with published" in found["place"]
+    facts.save(found, tmp_path / "climb")
+    assert "looked at once" in write_report(tmp_path / "climb").html.read_text(encoding="utf-8")
