@@ -93,8 +93,8 @@ def _gap(runs: Sequence[Sequence[EpochRow]]) -> Remark:
     if gap < -2 * error:
         return Remark(
             "no overfitting",
-            f"Training, measured with augmentation and dropout on, is below the {last.split} accuracy by {-gap:.2f} "
-            f"points ({facts}): no sign of overfitting.",
+            f"Training, as seen while training, is below the {last.split} accuracy by {-gap:.2f} points ({facts}): no "
+            "sign of overfitting.",
         )
     return Remark("balanced", f"Training and {last.split} accuracy agree within their sampling error ({facts}).")
 
@@ -155,10 +155,9 @@ def _target(runs: Sequence[Sequence[EpochRow]], goal: Goal) -> Remark:
     counts = [held_epochs(rows, goal.target) for rows in runs]
     reached = f"{goal.target:g}% is reached" if final >= goal.target else f"{goal.target:g}% is not reached"
     if len(runs) == 1:
-        tail = (
-            f"held through the last {counts[0]} epoch{'s' if counts[0] != 1 else ''}" if counts[0] else "not at the end"
-        )
-        return Remark("target", f"The target of {reached} at the last epoch ({final:.2f}%), {tail}.")
+        held = counts[0]
+        tail = f", held through the last {held} epoch{'s' if held > 1 else ''}" if held else ""
+        return Remark("target", f"The target of {reached} at the last epoch ({final:.2f}%){tail}.")
     whole = sum(count >= goal.held for count in counts)
     return Remark(
         "target",
