@@ -169,7 +169,14 @@ def _start_climb(data_folder: Path, folder: Path) -> tuple[subprocess.Popen[str]
     """Start a long climb; return it and the rows of its first run as soon as there are any."""
     options = ["--epochs", "300", "--data-dir", str(data_folder), "--folder", str(folder), "--workers", "1"]
     command = [sys.executable, "-m", "stepladder", "climb", *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background of a shell ignores Ctrl-C, and its children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for rows in folder.glob("*/runs/*/epochs.jsonl"):

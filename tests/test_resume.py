@@ -16,7 +16,7 @@ import torch
 from conftest import write_mnist
 from kill_driver import EXPERIMENT
 from stepladder import data
-from stepladder.errors import RunError
+from stepladder.errors import RunError, SpecError
 from stepladder.runs import RunFolder, open_finished
 from stepladder.train import train
 
@@ -200,7 +200,7 @@ def test_a_later_format_is_refused(whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, run)
     text = (run / "experiment.toml").read_text()
     (run / "experiment.toml").write_text(text.replace("format = 1", "format = 99"))
-    with pytest.raises(RunError, match="format 99"):
+    with pytest.raises(SpecError, match="format 99"):
         open_finished(run)
 
 

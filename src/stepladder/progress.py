@@ -98,7 +98,8 @@ class _LiveDisplay:
             if self._whole is not None:
                 self._bars.advance(self._whole, 1)
         elif isinstance(event, Finished):
-            self._bars.update(task, visible=False)
+            # With several runs the finished make room for those that still train.
+            self._bars.update(task, visible=self._whole is None, refresh=True)
             last = self._accuracy.get(job, "")
             self._bars.console.print(f"{job.label}: finished {last}", markup=False, highlight=False)
 

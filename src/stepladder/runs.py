@@ -253,7 +253,7 @@ class RunFolder:
         if _END not in text:
             # A file cut short may still be TOML, of some other experiment. It says nothing.
             return
-        stored = _parse_experiment(text, path)
+        stored = Experiment.from_toml(text, str(path))
         if stored != self.experiment:
             raise RunError(
                 "this run folder holds another experiment",
@@ -262,7 +262,7 @@ class RunFolder:
             )
 
     def _experiment_text(self) -> str:
-        return f"format = {FORMAT}\n{self.experiment.to_toml()}{_END}{self.experiment.identity}\n"
+        return f"{self.experiment.to_toml()}{_END}{self.experiment.identity}\n"
 
     def _read_checkpoint(self, path: Path) -> Checkpoint | None:
         from safetensors import SafetensorError, safe_open
@@ -286,11 +286,12 @@ def read_experiment(folder: Path) -> Experiment:
     """Return the experiment of a run folder, finished or not.
 
     Raises:
-        RunError: if the folder holds no experiment, or one of a later format.
+        RunError: if the folder holds no experiment.
+        SpecError: if it holds one of a later format, or a damaged one.
     """
     path = folder / _EXPERIMENT
     try:
-        return _parse_experiment(path.read_text(encoding="utf-8"), path)
+        return Experiment.from_toml(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError):
         raise RunError(
             "this is no run folder", given=str(folder), repair="name a folder that holds experiment.toml"
@@ -337,25 +338,6 @@ def tensor_digest(tensors: Mapping[str, torch.Tensor]) -> str:
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _parse_experiment(text: str, path: Path) -> Experiment:
-    import tomllib
-
-    from stepladder.errors import SpecError
-
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path} is not TOML", given=str(error), repair="restore it or remove it") from None
-    number = values.pop("format", FORMAT)
-    if not isinstance(number, int) or number > FORMAT:
-        raise RunError(
-            f"this run folder has format {number}; this version reads up to {FORMAT}",
-            given=str(path),
-            repair="use a newer stepladder",
-        )
-    return Experiment.read(values, str(path))
 
 
 def _differences(stored: Experiment, asked: Experiment) -> str:

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from stepladder.errors import NotationError, SpecError
 from stepladder.notation import Net
 
+FORMAT = 1
+"""Of experiments as TOML."""
+
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -198,19 +201,28 @@ class Experiment(Spec):
 
     def to_toml(self) -> str:
         """Return the experiment as TOML that ``from_toml`` reads back to an equal value."""
-        return tomli_w.dumps(self.model_dump(mode="json"))
+        return tomli_w.dumps({"format": FORMAT, **self.model_dump(mode="json")})
 
     @classmethod
     def from_toml(cls, text: str, source: str = "experiment") -> Experiment:
         """Return the experiment that the TOML text describes; fields left out take their defaults.
 
+        A ``format`` number, which run folders add, is checked and left out.
+
         Raises:
-            SpecError: if the text is no TOML, or with every field that is wrong.
+            SpecError: if the text is no TOML or of a later format, or with every field that is wrong.
         """
         try:
             values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise SpecError(f"{source} is not TOML", given=str(error), repair="correct that line") from None
+        number = values.pop("format", FORMAT)
+        if not isinstance(number, int) or number > FORMAT:
+            raise SpecError(
+                f"this experiment has format {number}; this version reads up to {FORMAT}",
+                given=source,
+                repair="use a newer stepladder",
+            )
         return cls.read(values, source)
 
 
