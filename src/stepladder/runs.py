@@ -127,6 +127,33 @@ class FinishedRun:
         except (OSError, SafetensorError, KeyError) as error:
             raise _damaged(path, error) from None
 
+    def weights(self) -> dict[str, Any]:
+        """Return the net's state as NumPy arrays, by the names of ``Net.build``'s modules.
+
+        Raises:
+            RunError: if the file is missing or damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        path = self.folder / _WEIGHTS
+        try:
+            return dict(load_file(path))
+        except (OSError, SafetensorError) as error:
+            raise _damaged(path, error) from None
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Return (channels, rows, columns) of the images that the net takes."""
+        # The first runs were written without it, and all of them are on MNIST.
+        channels, rows, columns = self.result["data"].get("input_shape", (1, 28, 28))
+        return channels, rows, columns
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the names of the classes; the net's outputs are in their order."""
+        return tuple(self.result["data"].get("classes", "0123456789"))
+
 
 class RunFolder:
     """A run folder opened for writing by this process alone; use it as a context manager.

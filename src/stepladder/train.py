@@ -225,6 +225,8 @@ class _Session:
                 "name": self.dataset.name,
                 "title": self.dataset.title,
                 "fingerprint": self.dataset.fingerprint,
+                "input_shape": list(self.dataset.input_shape),
+                "classes": list(self.dataset.classes),
                 "train_count": len(materials.training),
                 "evaluation_count": len(materials.evaluated),
             },
