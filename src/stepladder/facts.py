@@ -5,7 +5,6 @@ The report is rendered from these alone: neither the data nor the runs need to b
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,25 +13,23 @@ from typing import Any
 
 import numpy
 
-from stepladder import tables
+from stepladder import exhibits
 from stepladder.analysis import analyse, held_epochs, worst_of_last
 from stepladder.climb import ClimbOptions, Rung
 from stepladder.compare import Difference, by_image, by_seed
-from stepladder.data import Dataset, split_holdout
+from stepladder.data import Dataset
 from stepladder.errors import RunError
-from stepladder.evaluate import Evaluation, deviation, evaluate, mean, wilson
+from stepladder.evaluate import deviation, mean, wilson
 from stepladder.files import write_json
-from stepladder.inspect import budget_verdict, describe
 from stepladder.ladder import Goal
 from stepladder.notation import Net
 from stepladder.published import PUBLISHED, place
-from stepladder.runs import FinishedRun, guide_log, open_finished
+from stepladder.runs import FinishedRun, open_finished
 from stepladder.schedule import RateTable
 from stepladder.spec import Recipe
 
-FORMAT = 1
+FORMAT = 2
 FACTS = "facts.json"
-_MISTAKES_KEPT = 60
 
 Facts = dict[str, Any]
 
@@ -90,7 +87,7 @@ def gather(options: ClimbOptions, rungs: Sequence[Rung], dataset: Dataset, *, wa
         "steps": steps,
         "alternatives": alternatives,
         "verdict": verdict(final, goal, comparable, dataset.title),
-        "best": _best(top_rung, top_runs[0], dataset, goal),
+        "best": exhibits.best(top_rung.step, top_runs[0], dataset, goal.budget),
         "published": [asdict(one) for one in PUBLISHED] if comparable else [],
         "place": place(final["parameters"], final["evaluation"]["mean"], len(final["runs"]))
         if comparable and options.protocol == "reference"
@@ -133,7 +130,13 @@ def read(folder: Path) -> Facts:
             given=str(path),
             repair="use a newer stepladder",
         )
-    return dict(facts)
+    return _upgraded(dict(facts))
+
+
+def _upgraded(facts: Facts) -> Facts:
+    """Return facts of an earlier format with what it had not: format 1 had no exhibits but the mistakes."""
+    nothing: Facts = {"doubtful": None, "examples": [], "augmentation": None, "living": None}
+    return facts | {"best": nothing | facts["best"]}
 
 
 def verdict(final: Facts, goal: Goal, comparable: bool, title: str) -> Facts:
@@ -297,35 +300,3 @@ def _rates(recipe: Recipe, run: FinishedRun) -> list[float]:
         chosen = numpy.linspace(0, steps - 1, min(40, steps)).round().astype(int)
         rates += [every[index] for index in chosen]
     return rates
-
-
-def _best(rung: Rung, run: FinishedRun, dataset: Dataset, goal: Goal) -> Facts:
-    net = Net.parse(rung.step.net)
-    summary = describe(net, dataset.input_shape)
-    logits, labels = run.predictions()
-    evaluation = evaluate(logits, labels)
-    images = dataset.test.images
-    if run.experiment.protocol == "holdout":
-        _, held = split_holdout(dataset.train.labels, size=run.experiment.holdout_size)
-        images = dataset.train.images[held]
-    return {
-        "title": rung.step.title,
-        "seed": run.experiment.seed,
-        "net": str(net),
-        "inspect": json.loads(tables.render(summary, "json", budget_verdict(summary, goal.budget))),
-        "guide_tables": tables.render(summary, "guide"),
-        "log": "\n".join(guide_log(row, time) for row, time in zip(run.rows, run.times, strict=True)),
-        **_errors(evaluation, images),
-    }
-
-
-def _errors(evaluation: Evaluation, images: numpy.ndarray) -> Facts:
-    return {
-        "confusion": [list(row) for row in evaluation.confusion],
-        "classes": [asdict(one) for one in evaluation.classes],
-        "mistake_count": len(evaluation.mistakes),
-        "mistakes": [
-            asdict(one) | {"pixels": base64.b64encode(images[one.index].tobytes()).decode()}
-            for one in evaluation.mistakes[:_MISTAKES_KEPT]
-        ],
-    }

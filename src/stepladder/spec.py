@@ -123,13 +123,17 @@ class Augmentation(Spec):
 
     def __str__(self) -> str:
         """Return the kinds in use, such as ``rotation 7°, shift 1 px``, or ``none``."""
-        kinds = [
-            (self.rotation, f"rotation {self.rotation:g}°"),
-            (self.shift, f"shift {self.shift:g} px"),
-            (self.scale, f"scale {self.scale:.0%}"),
-            (self.shear, f"shear {self.shear:g}°"),
-        ]
-        return ", ".join(text for amount, text in kinds if amount) or "none"
+        return ", ".join(f"{kind} {amount}" for kind, (_, amount) in self.limits().items()) or "none"
+
+    def limits(self) -> dict[str, tuple[float, str]]:
+        """Return the limit of each kind in use, as a number and as text with its unit, by the field's name."""
+        kinds = {
+            "rotation": (self.rotation, f"{self.rotation:g}°"),
+            "shift": (self.shift, f"{self.shift:g} px"),
+            "scale": (self.scale, f"{self.scale:.0%}"),
+            "shear": (self.shear, f"{self.shear:g}°"),
+        }
+        return {kind: limit for kind, limit in kinds.items() if limit[0]}
 
 
 class Recipe(Spec):
