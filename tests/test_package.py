@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import pkgutil
+import subprocess
+import sys
 
 import pytest
 
@@ -16,6 +19,18 @@ def test_public_names_are_sorted_documented_and_there() -> None:
         assert getattr(stepladder, name).__doc__
     with pytest.raises(AttributeError, match="nothing_here"):
         _ = stepladder.nothing_here
+
+
+def test_public_names_are_offered_and_hide_no_module() -> None:
+    """``import stepladder.train`` puts the module in place of a public name that is spelt like it."""
+    assert set(stepladder.__all__) <= set(dir(stepladder))
+    modules = {module.name for module in pkgutil.iter_modules(stepladder.__path__)}
+    assert not modules & set(stepladder.__all__)
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import stepladder, sys; sys.exit(bool({'torch', 'numpy', 'pydantic', 'matplotlib'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_example_of_the_docstring() -> None:

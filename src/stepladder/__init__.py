@@ -11,20 +11,61 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stepladder.analysis import analyse
+    from stepladder.data import load as load_data
     from stepladder.errors import StepladderError
+    from stepladder.evaluate import evaluate as evaluate_predictions
     from stepladder.inspect import describe
+    from stepladder.ladder import Ladder, Step, classic
     from stepladder.notation import Net
+    from stepladder.results import compare_runs, open_climb, open_run
+    from stepladder.runs import guide_log
     from stepladder.spec import Augmentation, Experiment, Recipe
+    from stepladder.train import train as train_epochs
+    from stepladder.trained import load as load_net
 
-__all__ = ["Augmentation", "Experiment", "Net", "Recipe", "StepladderError", "describe"]
+__all__ = [
+    "Augmentation",
+    "Experiment",
+    "Ladder",
+    "Net",
+    "Recipe",
+    "Step",
+    "StepladderError",
+    "analyse",
+    "classic",
+    "compare_runs",
+    "describe",
+    "evaluate_predictions",
+    "guide_log",
+    "load_data",
+    "load_net",
+    "open_climb",
+    "open_run",
+    "train_epochs",
+]
 
+# Names that differ from those in their modules do so because a module of the package has the shorter one (train,
+# evaluate), or because it would say too little on its own (load).
 _HOMES = {
-    "Augmentation": "spec",
-    "Experiment": "spec",
-    "Net": "notation",
-    "Recipe": "spec",
-    "StepladderError": "errors",
-    "describe": "inspect",
+    "Augmentation": "spec.Augmentation",
+    "Experiment": "spec.Experiment",
+    "Ladder": "ladder.Ladder",
+    "Net": "notation.Net",
+    "Recipe": "spec.Recipe",
+    "Step": "ladder.Step",
+    "StepladderError": "errors.StepladderError",
+    "analyse": "analysis.analyse",
+    "classic": "ladder.classic",
+    "compare_runs": "results.compare_runs",
+    "describe": "inspect.describe",
+    "evaluate_predictions": "evaluate.evaluate",
+    "guide_log": "runs.guide_log",
+    "load_data": "data.load",
+    "load_net": "trained.load",
+    "open_climb": "results.open_climb",
+    "open_run": "results.open_run",
+    "train_epochs": "train.train",
 }
 
 
@@ -32,4 +73,10 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for: the command line starts faster without pydantic and torch."""
     if name not in _HOMES:
         raise AttributeError(f"module 'stepladder' has no attribute '{name}'")
-    return getattr(import_module(f"stepladder.{_HOMES[name]}"), name)
+    module, _, attribute = _HOMES[name].rpartition(".")
+    return getattr(import_module(f"stepladder.{module}"), attribute)
+
+
+def __dir__() -> list[str]:
+    """Return the public names beside what is imported already, so that a notebook can complete them."""
+    return sorted({*globals(), *__all__})

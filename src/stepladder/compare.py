@@ -9,11 +9,12 @@ from typing import Literal
 
 import numpy
 
+from stepladder.displayed import Displayed
 from stepladder.evaluate import _Z, deviation, mean
 
 
 @dataclass(frozen=True)
-class Difference:
+class Difference(Displayed):
     """A difference of accuracies in percentage points (second minus first) with its 95% interval.
 
     ``paired_by`` says what the interval covers. "image": one run each, answers to the same images compared; it covers
@@ -26,6 +27,11 @@ class Difference:
     high: float
     paired_by: Literal["image", "seed"]
     pairs: int
+
+    def __str__(self) -> str:
+        """Return the points, the interval, and whether it leaves out zero."""
+        outcome = "clear" if self.is_clear else "not clear"
+        return f"{self.points:+.2f} points (95% interval {self.low:+.2f} to {self.high:+.2f}): {outcome}"
 
     @property
     def is_clear(self) -> bool:

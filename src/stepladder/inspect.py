@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from stepladder.displayed import Displayed
 from stepladder.layers import (
     BatchNorm,
     Convolution,
@@ -99,7 +100,7 @@ class Totals:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Summary(Displayed):
     """A net described for one input shape."""
 
     net: str
@@ -107,6 +108,12 @@ class Summary:
     rows: tuple[Row, ...]
     totals: Totals
     findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        """Return the table that ``stepladder inspect`` prints."""
+        from stepladder import tables
+
+        return tables.render(self, "text").rstrip("\n")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from stepladder.displayed import Displayed
 from stepladder.spec import (
     Augmentation,
     Experiment,
@@ -35,9 +36,14 @@ class Goal:
     epochs: int = 15
     held: int = 5
 
+    def __str__(self) -> str:
+        """Return the goal in words."""
+        last = f"each of the last {self.held} of {self.epochs} epochs" if self.epochs > self.held else "every epoch"
+        return f"{self.target:g}% in {last}, with fewer than {self.budget:,} parameters"
+
 
 @dataclass(frozen=True)
-class Step:
+class Step(Displayed):
     """One change, before it is measured.
 
     Args:
@@ -56,7 +62,13 @@ class Step:
     net: str
     recipe: Recipe
 
-    def experiment(self, *, data: str, protocol: str, holdout_size: int, seed: int) -> Experiment:
+    def __str__(self) -> str:
+        """Return title and purpose."""
+        return f"{self.title}: {self.purpose}"
+
+    def experiment(
+        self, *, data: str = "mnist", protocol: str = "reference", holdout_size: int = 10_000, seed: int = 0
+    ) -> Experiment:
         """Return the experiment of this step for one seed."""
         return Experiment.read(
             {
@@ -72,13 +84,18 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Ladder:
+class Ladder(Displayed):
     """Steps in order, and the goal at the top; ``alternatives`` are trained beside the last step to be compared."""
 
     name: str
     goal: Goal
     steps: tuple[Step, ...]
     alternatives: tuple[Step, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the goal and the steps, one a line."""
+        steps = (f"{number}. {step}" for number, step in enumerate(self.steps, start=1))
+        return "\n".join([f"{self.name}: {self.goal}", *steps])
 
 
 def classic(epochs: int = 15) -> Ladder:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stepladder.displayed import Displayed
 from stepladder.errors import NotationError, ShapeError, SpecError
 from stepladder.layers import (
     GELU,
@@ -60,7 +61,7 @@ _SUFFIX = re.compile(r"([spdg])(\d+(?:x\d+)?)|(b)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
-class Net:
+class Net(Displayed):
     """An architecture: elementary layers in order, each of which becomes one torch module.
 
     >>> net = Net.parse("8C3 MP2 GAP 10C1")
@@ -84,6 +85,10 @@ class Net:
     def __str__(self) -> str:
         """Return the canonical text: the shortest that reads back to this very net."""
         return _write(self.layers)
+
+    def groups(self) -> list[tuple[Layer, Chain]]:
+        """Return each layer that is no part of a chain, in order, with the chain that follows it."""
+        return list(_group(self.layers))
 
     def shapes(self, input_shape: Shape) -> list[Shape]:
         """Return the shape that goes into each layer and, last, the one that comes out of the net.

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from stepladder import files
+from stepladder.displayed import Displayed
 from stepladder.errors import RunError
 from stepladder.spec import Experiment
 
@@ -101,7 +102,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class FinishedRun:
+class FinishedRun(Displayed):
     """A finished run as read from its folder; reading it needs no torch."""
 
     folder: Path
@@ -110,6 +111,15 @@ class FinishedRun:
     times: tuple[EpochTime, ...]
     result: dict[str, Any]
     environment: dict[str, Any]
+
+    def __str__(self) -> str:
+        """Return the run in one line: name, data, accuracies of the last epoch, parameters."""
+        last = self.rows[-1]
+        return (
+            f"{self.folder.name}: {self.result['data']['title']}, training {last.train_accuracy:.2f}%, {last.split} "
+            f"{last.evaluation_accuracy:.2f}% at epoch {last.epoch}, {self.result['parameters']:,} parameters, "
+            f"seed {self.experiment.seed}"
+        )
 
     def predictions(self) -> tuple[Any, Any]:
         """Return (logits float32 of shape (N, K), labels int64 of shape (N,)) as NumPy arrays.

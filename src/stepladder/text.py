@@ -64,8 +64,10 @@ def compared(folders: Sequence[Path]) -> list[Compared]:
     """Return the runs side by side.
 
     Raises:
-        RunError: if a folder holds no finished run, or the runs were evaluated on different images.
+        RunError: if there are no folders, one holds no finished run, or the runs were evaluated on different images.
     """
+    if not folders:
+        raise RunError("there are no runs to compare", repair="name at least one run folder")
     runs = [open_finished(folder) for folder in folders]
     first = runs[0]
     rows = []
@@ -152,24 +154,26 @@ def _table(rows: Sequence[Compared]) -> list[tuple[str, ...]]:
     return table
 
 
-def _note(rows: Sequence[Compared]) -> str:
+def comparison_note(rows: Sequence[Compared]) -> str:
+    """Return what the numbers of a comparison are of, and what their intervals leave out."""
     return (
         f"{rows[0].data}, {rows[0].split} images; differences in points with 95% intervals, paired by image: the luck "
         "of the seed is not in them."
     )
 
 
-def _as_text(rows: Sequence[Compared]) -> str:
+def as_text(rows: Sequence[Compared]) -> str:
+    """Return compared runs as a table in plain text, ending in a newline."""
     table = _table(rows)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-    return "\n".join([*lines, "", _note(rows)]) + "\n"
+    return "\n".join([*lines, "", comparison_note(rows)]) + "\n"
 
 
 def _as_markdown(rows: Sequence[Compared]) -> str:
     header, *body = _table(rows)
     lines = [header, (":--",) + ("--:",) * (len(header) - 1), *body]
-    return "\n".join(["| " + " | ".join(line) + " |" for line in lines] + ["", _note(rows)]) + "\n"
+    return "\n".join(["| " + " | ".join(line) + " |" for line in lines] + ["", comparison_note(rows)]) + "\n"
 
 
 def _as_json(rows: Sequence[Compared]) -> str:
@@ -178,7 +182,7 @@ def _as_json(rows: Sequence[Compared]) -> str:
 
 
 _COMPARISONS: dict[str, Callable[[Sequence[Compared]], str]] = {
-    "text": _as_text,
+    "text": as_text,
     "markdown": _as_markdown,
     "json": _as_json,
 }

@@ -1,0 +1,301 @@
+"""Nets, runs, comparisons, ladders and climbs as HTML for notebooks: the only writer of that HTML.
+
+Everything is escaped, nothing is fetched, and no colour is fixed: lines and bars take the text's colour, so that dark
+and light notebooks both serve. Where a viewer strips styles and drawings, the tables still say everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import singledispatch
+from html import escape
+from math import log2
+
+from stepladder.compare import Difference
+from stepladder.evaluate import wilson
+from stepladder.inspect import Summary
+from stepladder.ladder import Ladder, Step
+from stepladder.layers import Layer
+from stepladder.notation import Net
+from stepladder.progress import clock
+from stepladder.results import Climb, Comparison
+from stepladder.runs import EpochRow, FinishedRun
+from stepladder.text import Facts, accuracy, comparison_note
+
+_LINE = "1px solid color-mix(in srgb, currentColor 25%, transparent)"
+_CELL = f"border:0;border-bottom:{_LINE};padding:.3em .8em;vertical-align:top;background:transparent"
+_QUIET = "opacity:.75;font-size:.92em"
+_CHIP = "border:1px solid currentColor;border-radius:.35em;padding:.15em .5em;font-weight:600;background:transparent"
+_SPARK_WIDTH, _SPARK_HEIGHT = 280, 72
+
+
+@singledispatch
+def html(value: object) -> str:
+    """Return the value as an HTML fragment.
+
+    Raises:
+        TypeError: for a value of a kind that has no HTML.
+    """
+    raise TypeError(f"{type(value).__name__} has no HTML")
+
+
+@html.register
+def _net(net: Net) -> str:
+    kinds: dict[str, list[Layer]] = {}
+    for layer in net.layers:
+        kinds.setdefault(layer.teaching, []).append(layer)
+    rows = [
+        [alike[0].kind, _code(_words(alike)), str(len(alike)), escape(teaching)] for teaching, alike in kinds.items()
+    ]
+    chips = " → ".join(_chip(layer, chain) for layer, chain in net.groups())
+    return _box(
+        f"<p>{_code(str(net))}</p>",
+        f'<p style="line-height:2.6">{chips}</p>',
+        _table("What its layers do", ["kind", "words", "layers", "what it does"], rows, numbers=[2]),
+    )
+
+
+@html.register
+def _summary(summary: Summary) -> str:
+    totals = summary.totals
+    largest = max((row.parameters for row in summary.rows), default=0) or 1
+    rows = [
+        [
+            escape(row.name),
+            _code(row.token),
+            _sizes(row.output_shape),
+            _count(row.parameters),
+            _bar(row.parameters / largest),
+            _count(row.macs),
+            _sizes(row.window.kernel) if row.window else "",
+            _sizes(row.field.size),
+        ]
+        for row in summary.rows
+    ]
+    header = ["layer", "word", "output shape", "parameters", "relative", "MACs", "kernel", "receptive field"]
+    foot = ["total", "", "", f"{totals.parameters:,}", "", f"{totals.macs:,}", "", ""]
+    caption = f"{_code(summary.net)}<br>for inputs of {_sizes(summary.input_shape)}"
+    notes = [
+        "MACs: multiply-accumulates of convolutions and linear layers for one image. Receptive field: the pixels of "
+        "the image that one value sees.",
+        *(f"{one.layer}: {one.evidence}; {one.repair}." for one in summary.findings),
+    ]
+    return _box(_table(caption, header, rows, foot=foot, numbers=[2, 3, 5, 6, 7]), *map(_quiet, notes))
+
+
+@html.register
+def _run(run: FinishedRun) -> str:
+    from stepladder.facts import recipe_text
+
+    last = run.rows[-1]
+    interval = wilson(last.evaluation_correct, last.evaluation_count)
+    seconds = sum(time.train + time.evaluation for time in run.times)
+    return _box(
+        f"<p><strong>{escape(run.folder.name)}</strong> · {escape(run.result['data']['title'])} · seed "
+        f"{run.experiment.seed}<br>{_code(run.experiment.net)}</p>",
+        _quiet(recipe_text(run.experiment.recipe)),
+        f"<p><strong>{last.evaluation_accuracy:.2f}% of {last.evaluation_count:,} {escape(last.split)} images right at "
+        f"epoch {last.epoch} (95% interval {interval.low:.2f}% to {interval.high:.2f}%)</strong><br>"
+        f"{last.train_accuracy:.2f}% while training on {last.train_count:,} images; {run.result['parameters']:,} "
+        f"parameters; {clock(seconds)}</p>",
+        _sparkline(run.rows),
+        f"<details><summary>{len(run.rows)} epochs</summary>{_epochs(run.rows)}</details>",
+    )
+
+
+@html.register
+def _difference(difference: Difference) -> str:
+    basis = f"paired over {difference.pairs:,} {difference.paired_by}s"
+    if difference.paired_by == "image":
+        basis = f"one run each, {basis}; the luck of the seed is not in the interval"
+    return _box(f"<p><strong>{escape(str(difference))}</strong></p>", _quiet(basis))
+
+
+@html.register
+def _comparison(comparison: Comparison) -> str:
+    rows = [
+        [
+            escape(label),
+            f"{run.parameters:,}",
+            f"{run.train_accuracy:.2f}%",
+            f"{run.evaluation_accuracy:.2f}%",
+            f"{run.worst_of_last:.2f}%",
+            clock(run.seconds),
+            escape(str(run.difference or "the baseline")),
+        ]
+        for label, run in zip(comparison.labels, comparison.runs, strict=True)
+    ]
+    header = ["run", "parameters", "training", comparison.runs[0].split, "worst of last 5", "time", "against the first"]
+    return _box(
+        _table("Runs side by side, at their last epoch", header, rows, numbers=[1, 2, 3, 4, 5]),
+        _quiet(comparison_note(comparison.runs)),
+    )
+
+
+@html.register
+def _step(step: Step) -> str:
+    from stepladder.facts import recipe_text
+
+    return _box(
+        f'<p><strong style="font-size:1.1em">{escape(step.title)}</strong><br>{escape(step.purpose)}</p>',
+        f"<p>{_code(step.net)}</p>",
+        _quiet(recipe_text(step.recipe)),
+    )
+
+
+@html.register
+def _ladder(ladder: Ladder) -> str:
+    rows = [
+        [str(number), f"<strong>{escape(step.title)}</strong>", escape(step.technique), escape(step.purpose)]
+        for number, step in enumerate(ladder.steps, start=1)
+    ]
+    rest = ", ".join(step.title for step in ladder.alternatives)
+    return _box(
+        _table(f"The {escape(ladder.name)} ladder", ["no.", "step", "what changes", "why, and what is expected"], rows),
+        f"<p>The goal: {escape(str(ladder.goal))}.</p>",
+        _quiet(f"To compare with the last step: {rest}.") if rest else "",
+    )
+
+
+@html.register
+def _climb(climb: Climb) -> str:
+    facts = climb.facts
+    split = facts["data"]["split"]
+    rows = [
+        [
+            str(step["number"]),
+            escape(step["title"]),
+            f"{step['parameters']:,}",
+            escape(accuracy(step["train"])),
+            escape(accuracy(step["evaluation"])),
+            f"{step['worst_of_last']:.2f}%",
+            clock(step["seconds"]),
+        ]
+        for step in [*facts["steps"], *facts["alternatives"]]
+    ]
+    caption = escape(f"{facts['data']['title']}: the {facts['ladder']} ladder")
+    header = ["no.", "step", "parameters", "training", split, f"worst of last {facts['goal']['held']}", "time"]
+    return _box(
+        _table(caption, header, rows, numbers=[2, 3, 4, 5, 6], head=1),
+        f"<p><strong>{escape(facts['verdict']['text'])}</strong></p>",
+        *map(_remarks, facts["steps"]),
+        _quiet(facts["place"]),
+    )
+
+
+def _remarks(step: Facts) -> str:
+    items = "".join(f"<li>{escape(remark['text'])}</li>" for remark in step["analysis"])
+    return f"<details><summary>{step['number']}. {escape(step['title'])}</summary><ul>{items}</ul></details>"
+
+
+def _epochs(rows: Sequence[EpochRow]) -> str:
+    split = escape(rows[0].split)
+    header = ["epoch", "training loss", "training", f"{split} loss", split, "learning rate"]
+    body = [
+        [
+            str(row.epoch),
+            f"{row.train_loss:.4f}",
+            f"{row.train_accuracy:.2f}%",
+            f"{row.evaluation_loss:.4f}",
+            f"{row.evaluation_accuracy:.2f}%",
+            f"{row.learning_rate:.2g}",
+        ]
+        for row in rows
+    ]
+    return _table("", header, body, numbers=[1, 2, 3, 4, 5])
+
+
+def _sparkline(rows: Sequence[EpochRow]) -> str:
+    """Return both accuracies over the epochs as one small drawing on one scale.
+
+    Heights are the logarithm of the share of errors: on a plain scale all but the first epochs would lie on one line.
+    """
+    held = [(row.evaluation_correct, row.evaluation_count) for row in rows]
+    train = [(row.train_correct, row.train_count) for row in rows]
+    low, high = (edge(100 * correct / count for correct, count in held + train) for edge in (min, max))
+    split = escape(rows[0].split)
+    name = f"{split} (solid) and training accuracy (dashed), {low:.2f}% to {high:.2f}%, on a scale of halved errors"
+    # Half an image stands in for no errors at all, which have no logarithm.
+    heights = [[log2(count / max(count - correct, 0.5)) for correct, count in one] for one in (held, train)]
+    solid, dashed = (_points(one, min(map(min, heights)), max(map(max, heights))) for one in heights)
+    x, y = solid[-1].split(",")
+    return (
+        f'<figure style="margin:.5em 0"><svg role="img" aria-label="{name}" width="{_SPARK_WIDTH}" '
+        f'height="{_SPARK_HEIGHT}" viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" fill="none" stroke="currentColor">'
+        f'<polyline points="{" ".join(dashed)}" stroke-dasharray="4 3" opacity=".6"/>'
+        f'<polyline points="{" ".join(solid)}" stroke-width="2"/>'
+        f'<circle cx="{x}" cy="{y}" r="3" fill="currentColor"/></svg>'
+        f'<figcaption style="{_QUIET};text-align:left">{name}</figcaption></figure>'
+    )
+
+
+def _points(values: Sequence[float], low: float, high: float) -> list[str]:
+    across = (_SPARK_WIDTH - 8) / max(len(values) - 1, 1)
+    down = (_SPARK_HEIGHT - 8) / ((high - low) or 1)
+    return [f"{4 + index * across:.1f},{4 + (high - value) * down:.1f}" for index, value in enumerate(values)]
+
+
+def _words(layers: Sequence[Layer]) -> str:
+    return " ".join(dict.fromkeys(layer.token() for layer in layers))
+
+
+def _chip(layer: Layer, chain: Sequence[Layer]) -> str:
+    follows = f' <small style="opacity:.75">{escape(_words(chain))}</small>' if chain else ""
+    return f'<span style="white-space:nowrap"><span style="{_CHIP}">{escape(layer.token())}</span>{follows}</span>'
+
+
+def _bar(share: float) -> str:
+    # The number stands in the cell before it, so the bar is nothing to read aloud.
+    style = f"width:{7 * share:.2f}em;height:.8em;margin-top:.2em;background:currentColor;opacity:.45"
+    return f'<div aria-hidden="true" style="min-width:7em"><div style="{style}"></div></div>'
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else '<span style="opacity:.45">0</span>'
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _quiet(text: str) -> str:
+    return f'<p style="{_QUIET};margin:.4em 0">{escape(text)}</p>'
+
+
+def _code(text: str) -> str:
+    return f'<code style="background:transparent;color:inherit">{escape(text)}</code>'
+
+
+def _table(
+    caption: str,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    foot: Sequence[str] = (),
+    numbers: Sequence[int] = (),
+    head: int = 0,
+) -> str:
+    """Return a table of cells that are HTML already; ``head`` is the column that names each row."""
+
+    def cell(index: int, content: str, scope: str = "") -> str:
+        side = "right" if index in numbers else "left"
+        side += ";white-space:nowrap" if index in numbers or scope else ""
+        opening, closing = (f'th scope="{scope}"', "th") if scope else ("td", "td")
+        return f'<{opening} style="{_CELL};text-align:{side}">{content}</{closing}>'
+
+    def line(cells: Sequence[str]) -> str:
+        made = (cell(index, content, "row" if index == head else "") for index, content in enumerate(cells))
+        return f'<tr style="background:transparent">{"".join(made)}</tr>'
+
+    tops = "".join(cell(index, escape(name), "col") for index, name in enumerate(header))
+    title = f'<caption style="text-align:left;padding:.3em 0;color:inherit">{caption}</caption>' if caption else ""
+    footer = f'<tfoot style="font-weight:bold">{line(foot)}</tfoot>' if foot else ""
+    return (
+        '<table style="border-collapse:collapse;margin:.5em 0;table-layout:auto;color:inherit;font-size:1em">'
+        f"{title}<thead><tr>{tops}</tr></thead><tbody>{''.join(map(line, rows))}</tbody>{footer}</table>"
+    )
+
+
+def _box(*parts: str) -> str:
+    inner = "\n".join(part for part in parts if part)
+    return f'<div style="max-width:64em;overflow-x:auto;font-variant-numeric:tabular-nums">\n{inner}\n</div>\n'
