@@ -36,7 +36,8 @@ def living(trained: TrainedNet) -> dict[str, Any] | None:
 
     Batch normalisation is folded into the convolution or linear layer before it, and is an operation of its own
     (``scale``) where there is none. Dropout does nothing here and is left out. Arrays are little-endian float32 in
-    base64, in torch's order; each operation names the ``row`` of the layer table up to which it has computed.
+    base64, in torch's order. Each operation names its ``layer``, an index into the layer table, and the ``row`` of that
+    table up to which it has computed: the batch normalisation's where that is folded in.
 
     Raises:
         KeyError: if the weights are those of another net, which ``stepladder.trained.load`` rules out.
@@ -58,7 +59,7 @@ def _operations(trained: TrainedNet, state: dict[str, numpy.ndarray]) -> Iterato
     layers = trained.net.layers
     position = 0
     while position < len(layers):
-        layer, shape, name = layers[position], shapes[position], names[position]
+        layer, shape, name, first = layers[position], shapes[position], names[position], position
         if isinstance(layer, Convolution | Linear):
             weight = state[f"{name}.weight"]
             bias = state.get(f"{name}.bias", numpy.zeros(len(weight)))
@@ -69,20 +70,20 @@ def _operations(trained: TrainedNet, state: dict[str, numpy.ndarray]) -> Iterato
                 bias = bias * factor + shift
             numbers = {"weight": _pack(weight), "bias": _pack(bias)}
             if isinstance(layer, Convolution):
-                yield _windowed("convolution", position, layer.window(shape)) | {"groups": layer.groups} | numbers
+                yield _windowed("convolution", first, position, layer.window(shape)) | {"groups": layer.groups} | numbers
             else:
-                yield {"kind": "linear", "row": position} | numbers
+                yield {"kind": "linear", "layer": first, "row": position} | numbers
         elif isinstance(layer, BatchNorm):
             factor, shift = _scale(name, state)
-            yield {"kind": "scale", "row": position, "factor": _pack(factor), "shift": _pack(shift)}
+            yield {"kind": "scale", "layer": first, "row": position, "factor": _pack(factor), "shift": _pack(shift)}
         elif isinstance(layer, MaxPool):
-            yield _windowed("max-pool", position, layer.window(shape))
+            yield _windowed("max-pool", first, position, layer.window(shape))
         elif isinstance(layer, AveragePool | GlobalAveragePool):
-            yield _windowed("average-pool", position, layer.window(shape))
+            yield _windowed("average-pool", first, position, layer.window(shape))
         elif isinstance(layer, Flatten):
-            yield {"kind": "flatten", "row": position}
+            yield {"kind": "flatten", "layer": first, "row": position}
         elif not isinstance(layer, Dropout):
-            yield {"kind": _ACTIVATIONS[type(layer)], "row": position}
+            yield {"kind": _ACTIVATIONS[type(layer)], "layer": first, "row": position}
         position += 1
 
 
@@ -92,9 +93,10 @@ def _scale(name: str, state: dict[str, numpy.ndarray]) -> tuple[numpy.ndarray, n
     return factor, state[f"{name}.bias"] - state[f"{name}.running_mean"] * factor
 
 
-def _windowed(kind: str, row: int, window: Window) -> dict[str, Any]:
+def _windowed(kind: str, layer: int, row: int, window: Window) -> dict[str, Any]:
     return {
         "kind": kind,
+        "layer": layer,
         "row": row,
         "kernel": list(window.kernel),
         "stride": list(window.stride),
