@@ -9,7 +9,7 @@ INSTALLED := .venv/installed
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH := torch==$(shell sed -n 's/^torch==//p' constraints.txt)
 
-.PHONY: setup guide test lint check classic clean
+.PHONY: setup guide test lint check classic screenshots clean
 
 setup: $(INSTALLED)
 
@@ -39,12 +39,10 @@ check: lint test
 classic: $(INSTALLED)
 	$(BIN)/python benchmarks/classic.py
 
-# The picture in the README: the report of a finished climb on the full MNIST, as headless Chromium shows it.
+# The pictures in the README and in docs/: the report of a finished climb on the full MNIST, in headless Chromium.
 REPORT ?= climbs/classic-mnist/report.html
-CHROMIUM ?= chromium
-docs/report.png: $(REPORT)
-	$(CHROMIUM) --headless --no-sandbox --disable-gpu --hide-scrollbars --disable-background-networking \
-		--window-size=1040,1500 --screenshot=$@ file://$(abspath $(REPORT))
+screenshots: $(INSTALLED)
+	$(BIN)/python docs/screenshots.py $(REPORT)
 
 clean:
 	rm -rf .venv

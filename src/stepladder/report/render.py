@@ -11,6 +11,7 @@ from stepladder import facts as facts_module
 from stepladder.files import write_bytes, write_text
 from stepladder.progress import clock
 from stepladder.report import figures
+from stepladder.report.page import render_page
 from stepladder.text import accuracy
 
 PICTURES = "pictures"
@@ -55,7 +56,7 @@ def write_report(folder: Path) -> Pages:
     for picture in pictures.values():
         write_bytes(folder / picture.path, picture.content)
     pages = Pages(folder / "report.html", folder / "report.md")
-    write_text(pages.html, render(facts, pictures, "page.html.j2"))
+    write_text(pages.html, render_page(facts))
     write_text(pages.markdown, render(facts, pictures, "guide.md.j2"))
     return pages
 

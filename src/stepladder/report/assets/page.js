@@ -78,6 +78,13 @@
     setTimeout(() => { find("copy").textContent = "Copy"; }, 2000);
   });
 
+  // What scrolls sideways can be scrolled with the keyboard too.
+  const watch = new ResizeObserver((entries) => {
+    for (const { target } of entries) target.toggleAttribute("tabindex", target.scrollWidth > target.clientWidth);
+    for (const { target } of entries) if (target.hasAttribute("tabindex")) target.tabIndex = 0;
+  });
+  for (const region of document.querySelectorAll(".scroll:not(.drawing), pre")) watch.observe(region);
+
   find("theme").addEventListener("click", () => {
     const root = document.documentElement;
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -85,5 +92,5 @@
   });
 
   // For those who want to ask the net themselves, and for the tests.
-  window.stepladder = { facts, logits: living && ((pixels) => Net.logits(living.net, pixels)) };
+  window.stepladder = { facts, living, Net };
 })();
