@@ -22,7 +22,9 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 def main(report: Path) -> None:
     """Write every picture beside this script."""
-    path = os.environ.get("STEPLADDER_CHROMIUM") or next((found for name in NAMES if (found := shutil.which(name))), None)
+    path = os.environ.get("STEPLADDER_CHROMIUM") or next(
+        (found for name in NAMES if (found := shutil.which(name))), None
+    )
     if path is None:
         sys.exit("screenshots: no Chromium was found; install it, or set STEPLADDER_CHROMIUM to its path")
     with sync_playwright() as playwright:
@@ -63,7 +65,9 @@ def draw(page: Page, digit: str) -> None:
     if box is None:
         return
     for stroke in strokes:
-        places = [(box["x"] + x / drawn["pad"] * box["width"], box["y"] + y / drawn["pad"] * box["height"]) for x, y in stroke]
+        places = [
+            (box["x"] + x / drawn["pad"] * box["width"], box["y"] + y / drawn["pad"] * box["height"]) for x, y in stroke
+        ]
         page.mouse.move(*places[0])
         page.mouse.down()
         for place in places[1:]:

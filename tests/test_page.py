@@ -13,9 +13,9 @@ import numpy
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from browser import Opened, launched, open_page
 from playwright.sync_api import Browser, Page
 
+from browser import Opened, launched, open_page
 from stepladder import data, facts
 from stepladder.cli import app
 from stepladder.exhibits import augmentation_exhibit
@@ -132,7 +132,10 @@ def test_the_slider_shows_what_each_layer_sees(page: Page, found: dict[str, Any]
         slider.fill(str(depth))
         box = page.locator("#stage .field-box")
         assert [float(box.get_attribute(side) or 0) for side in ("height", "width")] == row["receptive_field"]
-        assert f"{row['receptive_field'][0]}×{row['receptive_field'][1]} pixels" in page.locator("#field-says").inner_text()
+        assert (
+            f"{row['receptive_field'][0]}×{row['receptive_field'][1]} pixels"
+            in page.locator("#field-says").inner_text()
+        )
         assert page.locator("#field-table tr.lit").get_attribute("data-depth") == str(depth)
     slider.fill("1")
     before = page.locator("#stage .field-box").get_attribute("x")
@@ -178,7 +181,9 @@ def test_filters_by_class(page: Page, found: dict[str, Any]) -> None:
 
 
 def test_mistakes_are_sorted_by_confidence(page: Page, found: dict[str, Any]) -> None:
-    shares = page.locator("#gallery .pair i:not(.true)").evaluate_all("all => all.map(one => parseFloat(one.style.width))")
+    shares = page.locator("#gallery .pair i:not(.true)").evaluate_all(
+        "all => all.map(one => parseFloat(one.style.width))"
+    )
     assert len(shares) == len(found["best"]["mistakes"])
     assert shares == sorted(shares, reverse=True)
 
@@ -292,7 +297,11 @@ def test_a_finger_draws_too(browser: Browser, climbed: Path) -> None:
     assert box
     session = page.context.new_cdp_session(page)
     before = page.evaluate("scrollY")
-    for kind, share in [("touchStart", 0.2), *[("touchMove", 0.2 + step / 20) for step in range(1, 13)], ("touchEnd", 0)]:
+    for kind, share in [
+        ("touchStart", 0.2),
+        *[("touchMove", 0.2 + step / 20) for step in range(1, 13)],
+        ("touchEnd", 0),
+    ]:
         point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + share * box["height"]}
         points = [] if kind == "touchEnd" else [point]
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
@@ -338,9 +347,7 @@ def test_the_command_can_be_copied(page: Page, found: dict[str, Any]) -> None:
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_is_accessible_and_fits(browser: Browser, climbed: Path, scheme: str, width: int) -> None:
     """No finding of the axe rules (contrast, names, roles, order of headings), and no scrolling sideways."""
-    window = open_page(
-        browser, climbed / "report.html", viewport={"width": width, "height": 844}, color_scheme=scheme
-    )
+    window = open_page(browser, climbed / "report.html", viewport={"width": width, "height": 844}, color_scheme=scheme)
     page = window.page
     assert page.evaluate("document.documentElement.scrollWidth") == width
     for summary in page.locator("details summary").all():
@@ -386,7 +393,11 @@ def test_without_living_net_examples_and_augmentation_the_rest_is_there(
 ) -> None:
     """Facts of the first format have none of them, and a net may be too large for a page."""
     folder = climbed.parent / "old"
-    kept = {name: value for name, value in found["best"].items() if name not in ("living", "examples", "augmentation", "doubtful")}
+    kept = {
+        name: value
+        for name, value in found["best"].items()
+        if name not in ("living", "examples", "augmentation", "doubtful")
+    }
     facts.save(found | {"format": 1, "best": kept}, folder)
     write_report(folder)
     window = open_page(browser, folder / "report.html")
@@ -401,7 +412,9 @@ def test_the_augmentation_is_shown_each_kind_alone_and_together() -> None:
     exhibit = augmentation_exhibit(Augmentation(rotation=10, shift=2), sample)
     assert exhibit
     assert [row["kind"] for row in exhibit["rows"]] == ["rotation", "shift", "together"]
-    pictures = [numpy.frombuffer(base64.b64decode(text), numpy.uint8) for row in exhibit["rows"] for text in row["pixels"]]
+    pictures = [
+        numpy.frombuffer(base64.b64decode(text), numpy.uint8) for row in exhibit["rows"] for text in row["pixels"]
+    ]
     assert len({picture.tobytes() for picture in pictures}) == len(pictures)
     original = sample.train.images[0].astype(int)
     # A shift keeps the ink, up to what leaves the image.

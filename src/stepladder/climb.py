@@ -89,7 +89,7 @@ def plan(options: ClimbOptions, dataset: Dataset, folder: Path) -> list[Rung]:
         prefix = f"{len(ladder.steps)}-" if is_alternative else f"{number}-"
         jobs = tuple(
             Job(
-                label=f"{step.title}, seed {seed}" if options.seeds > 1 else step.title,
+                label=f"seed {seed}: {step.title}" if options.seeds > 1 else step.title,
                 experiment=step.experiment(
                     data=dataset.name,
                     protocol=options.protocol,

@@ -70,7 +70,9 @@ def _operations(trained: TrainedNet, state: dict[str, numpy.ndarray]) -> Iterato
                 bias = bias * factor + shift
             numbers = {"weight": _pack(weight), "bias": _pack(bias)}
             if isinstance(layer, Convolution):
-                yield _windowed("convolution", first, position, layer.window(shape)) | {"groups": layer.groups} | numbers
+                yield (
+                    _windowed("convolution", first, position, layer.window(shape)) | {"groups": layer.groups} | numbers
+                )
             else:
                 yield {"kind": "linear", "layer": first, "row": position} | numbers
         elif isinstance(layer, BatchNorm):

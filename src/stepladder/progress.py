@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _EPOCHS_BEFORE_ESTIMATE = 4
+_WIDE = 90
 
 
 class Display(Protocol):
@@ -29,7 +30,7 @@ class Display(Protocol):
 def display(jobs: Sequence[Job], console: Console) -> Iterator[Display]:
     """Return live bars where the console is a terminal, plain lines where it is none."""
     if console.is_terminal:
-        with _bars() as bars:
+        with _bars(console) as bars:
             yield _LiveDisplay(jobs, bars)
     else:
         yield _PlainDisplay(jobs, console)
@@ -73,7 +74,7 @@ class _LiveDisplay:
         self._epochs = sum(job.experiment.recipe.epochs for job in jobs)
         self._whole: TaskID | None = None
         if len(jobs) > 1:
-            self._whole = bars.add_task("all runs", total=float(self._epochs), detail="")
+            self._whole = bars.add_task("all runs", total=float(self._epochs), accuracy="", rate="")
         self._tasks: dict[Job, TaskID] = {}
         self._accuracy: dict[Job, str] = {}
 
@@ -81,7 +82,7 @@ class _LiveDisplay:
         job = event.job
         if isinstance(event, Started):
             total = float(job.experiment.recipe.epochs)
-            self._tasks[job] = self._bars.add_task(job.label, total=total, detail="")
+            self._tasks[job] = self._bars.add_task(job.label, total=total, accuracy="", rate="")
             return
         task = self._tasks[job]
         if isinstance(event, Stepped):
@@ -90,11 +91,11 @@ class _LiveDisplay:
             self._bars.update(
                 task,
                 completed=progress.epoch - 1 + progress.step / progress.steps,
-                detail=f"{self._accuracy.get(job, '')} {rate:,.0f} img/s",
+                rate=f"{rate:,.0f} img/s",
             )
         elif isinstance(event, EpochFinished):
             self._accuracy[job] = f"{event.row.evaluation_accuracy:.2f}%"
-            self._bars.update(task, completed=float(event.row.epoch), detail=self._accuracy[job])
+            self._bars.update(task, completed=float(event.row.epoch), accuracy=self._accuracy[job])
             if self._whole is not None:
                 self._bars.advance(self._whole, 1)
         elif isinstance(event, Finished):
@@ -104,18 +105,23 @@ class _LiveDisplay:
             self._bars.console.print(f"{job.label}: finished {last}", markup=False, highlight=False)
 
 
-def _bars() -> Progress:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+def _bars(console: Console) -> Progress:
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.table import Column
 
-    return Progress(
-        TextColumn("{task.description}", table_column=Column(ratio=2, no_wrap=True, overflow="ellipsis")),
-        BarColumn(bar_width=None, table_column=Column(ratio=1)),
-        TextColumn("epoch {task.completed:.1f}/{task.total:.0f}", table_column=Column(no_wrap=True)),
-        TextColumn("{task.fields[detail]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
-        TimeRemainingColumn(),
-        expand=True,
-    )
+    # A narrow window goes without bars and rates, so that names, epochs and time left stay whole.
+    wide = console.width >= _WIDE
+    columns: list[ProgressColumn] = [
+        TextColumn("{task.description}", table_column=Column(ratio=2, no_wrap=True, overflow="ellipsis"))
+    ]
+    if wide:
+        columns.append(BarColumn(bar_width=None, table_column=Column(ratio=1)))
+    texts = ["epoch {task.completed:.1f}/{task.total:.0f}", "{task.fields[accuracy]}", "{task.fields[rate]}"]
+    if not wide:
+        texts = ["{task.completed:.1f}/{task.total:.0f}", "{task.fields[accuracy]}"]
+    columns += [TextColumn(text, table_column=Column(no_wrap=True)) for text in texts]
+    columns.append(TimeRemainingColumn(compact=not wide, table_column=Column(no_wrap=True)))
+    return Progress(*columns, console=console, expand=True)
 
 
 def clock(seconds: float) -> str:

@@ -56,6 +56,8 @@ class Living {
       block.name = name;
       block.maps = this.buildMaps(block);
     }
+    // The last maps are the logits: one a class.
+    blocks.at(-1).maps.forEach((map, index) => make(map.button, "small", {}, this.classes[index].slice(0, 3)));
     return blocks;
   }
 
