@@ -12,14 +12,14 @@ from PIL import Image
 from scipy import ndimage
 
 from stepladder.errors import DataError
-from stepladder.ink import crop, find_ink
+from stepladder.ink import crop, find_ink, stroke_width
 
 Array = numpy.ndarray
 
 _BOX = 20 / 28  # of the image's shorter side
 _CELL = 8  # values a pixel along each axis, until the last step
-# Strokes of nine in ten MNIST digits are between these, in shares of the box; the median is 0.15.
-_STROKES = (0.11, 0.21)
+# Strokes of nine in ten MNIST digits are between these, in shares of the box; the median is 0.14.
+_STROKES = (0.10, 0.20)
 
 
 def prepare(picture: Image.Image, input_shape: tuple[int, int, int]) -> Array:
@@ -51,8 +51,10 @@ def prepare(picture: Image.Image, input_shape: tuple[int, int, int]) -> Array:
         for image in (grey, 255 - grey):
             if _is_ready(image):
                 return image[None].copy()
-    drawing = _with_usual_strokes(_fit(find_ink(grey), round(_BOX * min(rows, columns) * _CELL)))
-    return _centred(drawing, rows, columns)[None]
+    box = round(_BOX * min(rows, columns) * _CELL)
+    ink = find_ink(grey)
+    ink = _with_usual_strokes(_fit(ink, box) if max(ink.shape) < box else ink)
+    return _centred(_fit(ink, box), rows, columns)[None]
 
 
 def _is_ready(image: Array) -> bool:
@@ -72,32 +74,32 @@ def _fit(ink: Array, box: int) -> Array:
 
 def _with_usual_strokes(ink: Array) -> Array:
     """Return the drawing with strokes as wide as MNIST's: those that are much thinner or thicker are brought near."""
-    box = max(ink.shape)
-    padded = numpy.pad(ink, box // 4)
+    length = max(ink.shape)
+    padded = numpy.pad(ink, length // 4)
     mask = padded >= 0.5
-    inside = ndimage.distance_transform_edt(mask)
-    # Across a strip of width w the mean distance to its edges is w / 4.
-    width = 4 * float(inside[mask].mean()) / box
+    width = stroke_width(mask) / length
     wanted = min(max(width, _STROKES[0]), _STROKES[1])
     if wanted == width:
         return ink
-    # The outline moves by this many values on each side; scaling the drawing into the box again is reckoned with.
-    outward = box * (wanted - width) / (2 * (1 - wanted))
+    inside, outside = ndimage.distance_transform_edt(mask), ndimage.distance_transform_edt(~mask)
+    # The outline moves by this many pixels on each side, which makes the drawing itself larger or smaller as well.
+    outward = length * (wanted - width) / (2 * (1 - wanted))
     if outward < 0:
         # The thinnest parts must not break.
         ridge = inside[mask & (inside >= ndimage.maximum_filter(inside, 3))]
         outward = max(outward, -0.6 * float(numpy.percentile(ridge, 10)))
-    outside = ndimage.distance_transform_edt(~mask)
-    moved = numpy.clip(0.5 + outward + inside - outside, 0, 1).astype(numpy.float32)
-    return _fit(crop(moved), box)
+    return crop(numpy.clip(0.5 + outward + inside - outside, 0, 1).astype(numpy.float32))
 
 
 def _centred(ink: Array, rows: int, columns: int) -> Array:
     """Return the image, uint8, with the drawing's centre of mass in the middle as MNIST has it."""
     masses = ndimage.center_of_mass(ink)
     canvas = numpy.zeros((rows * _CELL, columns * _CELL), dtype=numpy.float32)
-    # MNIST's middle is the pixel of index 14 of 28, whose centre is half a pixel beyond that of the image.
-    starts = [round((side / 2 + 0.5) * _CELL - mass - 0.5) for side, mass in zip((rows, columns), masses, strict=True)]
+    # MNIST's middle is the pixel of index 14 of 28, whose centre is half a pixel beyond that of the image; MNIST's
+    # drawings were moved by whole pixels.
+    starts = [
+        _CELL * round(side / 2 + 0.5 - (mass + 0.5) / _CELL) for side, mass in zip((rows, columns), masses, strict=True)
+    ]
     # A drawing whose mass is all at one end may reach beyond the image; it is held inside.
     starts = [
         min(max(start, 0), full - size) for start, full, size in zip(starts, canvas.shape, ink.shape, strict=True)

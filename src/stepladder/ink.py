@@ -10,6 +10,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from stepladder.errors import DataError
+from stepladder.ruled import without_ruled_lines
 
 Array = numpy.ndarray
 
@@ -19,6 +20,9 @@ _COARSE = 128  # the longest side while the light is estimated
 _STROKES = (0.3, 0.18, 0.11, 0.07)  # the widest strokes looked for, tried in this order
 _SHARP = 0.8  # of the outline of ink is at least as steep as a third of the steepest
 _FAINTEST = 0.07  # ink must be darker than its paper by this share of white
+_SOFTEST = 0.03  # the edge of ink is at least as steep as this share of its darkness a pixel
+_SHORTEST = 0.015  # a drawing that is shorter is dust
+_HAIRLINE = 4  # pixels
 _SPECK = 0.04  # parts smaller than this share of the largest are dust
 _NEAR = 0.3  # parts further off than this share of the largest part's length belong to something else
 _EIGHT = numpy.ones((3, 3), dtype=bool)
@@ -64,24 +68,36 @@ def _search(picture: Array, stroke: float) -> _Drawing | None:
     contrast = _smooth(_contrast(picture, stroke))
     usual = float(numpy.median(contrast))
     noise = 1.4826 * float(numpy.median(numpy.abs(contrast - usual)))
-    contrast -= usual
+    contrast = without_ruled_lines(contrast - usual)
     least = max(_FAINTEST, 5 * min(noise, 0.05))
     seen = contrast[contrast > least]
     if not seen.size:
         return None
-    mask = contrast > max(least, 0.3 * float(numpy.percentile(seen, 85)))
-    mask = without_ruled_lines(mask)
-    steepness = ndimage.gaussian_gradient_magnitude(contrast, 1)
+    reach = float(numpy.percentile(seen, 85))
+    mask = contrast > max(least, 0.3 * reach)
     outline = mask & ~ndimage.binary_erosion(mask, border_value=1)
     if not outline.any():
         return None
-    sharp = outline & (steepness > 0.3 * numpy.percentile(steepness[outline], 95))
+    steepness = ndimage.gaussian_gradient_magnitude(contrast, 1)
+    steepest = float(numpy.percentile(steepness[outline], 95))
+    sharp = outline & (steepness > max(0.3 * steepest, _SOFTEST * reach, _SOFTEST / 2))
+    if not sharp.any():
+        return None
     drawing = _drawing(mask, sharp)
-    if drawing.sum() < 12:
+    places = numpy.argwhere(drawing)
+    if numpy.ptp(places, axis=0).max() < _SHORTEST * max(mask.shape):
         return None
     darkness = float(numpy.percentile(contrast[drawing], 80))
     ink = numpy.clip(contrast / darkness, 0, 1) * ndimage.binary_dilation(drawing, _EIGHT, iterations=2)
+    if stroke_width(drawing) < _HAIRLINE:
+        # Pixels that such a line only touches are pale; all of them belong to it.
+        ink = numpy.maximum(ink, drawing)
     return _Drawing(ink.astype(numpy.float32), float((sharp & drawing).sum() / max(1, (outline & drawing).sum())))
+
+
+def stroke_width(mask: Array) -> float:
+    """Return the mean width of the strokes in pixels; across one of width w the mean distance to its edges is w / 4."""
+    return 4 * float(ndimage.distance_transform_edt(mask)[mask].mean() - 0.5)
 
 
 def crop(ink: Array) -> Array:
@@ -167,44 +183,6 @@ def _smooth(contrast: Array) -> Array:
     reach = float(numpy.percentile(contrast, 99.5) - numpy.median(contrast))
     spread = min(3.0, 10 * noise / max(reach, 1e-3))
     return ndimage.gaussian_filter(contrast, spread) if spread > 0.3 else contrast
-
-
-def without_ruled_lines(mask: Array) -> Array:
-    """Return the mask without thin lines that run from side to side, along rows or columns and nearly straight."""
-    return _without_rows(_without_rows(mask).T).T
-
-
-def _without_rows(mask: Array) -> Array:
-    rows, columns = mask.shape
-    runs = ndimage.binary_opening(mask, numpy.ones((1, max(9, columns // 12)), dtype=bool))
-    parts, _ = ndimage.label(ndimage.binary_dilation(runs, _EIGHT))
-    heights = numpy.arange(rows)[:, None]
-    band = numpy.zeros_like(mask)
-    thickest = 0
-    for index, place in enumerate(ndimage.find_objects(parts), start=1):
-        if place[1].stop - place[1].start < 0.9 * columns:
-            continue
-        line = runs & (parts == index)
-        counts = line.sum(axis=0)
-        thickness = float(numpy.median(counts[counts > 0]))
-        if thickness > max(3.0, 0.02 * rows):
-            continue
-        # Where strokes cross, columns hold more than the line; the others say where it runs.
-        across = numpy.flatnonzero((counts > 0) & (counts <= 1.5 * thickness))
-        if across.size < columns // 4:
-            continue
-        middles = (line * heights).sum(axis=0)[across] / counts[across]
-        slope, height = numpy.polyfit(across, middles, 1)
-        band |= numpy.abs(heights - height - slope * numpy.arange(columns)) <= thickness / 2 + 1.5
-        thickest = max(thickest, round(thickness))
-    if not thickest:
-        return mask
-    # What touches the line from above or below was drawn across it.
-    rest = mask & ~band
-    strokes = ndimage.binary_opening(rest, numpy.ones((3, 1), dtype=bool))
-    reach = ndimage.binary_dilation(strokes, numpy.ones((2 * thickest + 7, 1), dtype=bool))
-    kept: Array = rest | (mask & band & reach)
-    return kept
 
 
 def _drawing(mask: Array, sharp: Array) -> Array:
