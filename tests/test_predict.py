@@ -125,7 +125,7 @@ def test_a_photograph_of_a_digit_looks_like_the_digit(condition: Callable[[Array
 
 
 def test_a_net_reads_photographs_nearly_as_well_as_the_data_set(sample: Dataset, net: TrainedNet) -> None:
-    digits, labels = examples(sample, 60)
+    digits, labels = examples(sample, 40)
     as_they_are = (net.logits(digits[:, None]).argmax(1) == labels).mean()
     seen = numpy.stack([prepare(image(noisy(uneven(page(digit)))), SHAPE) for digit in digits])
     photographed = (net.logits(seen).argmax(1) == labels).mean()
@@ -141,7 +141,7 @@ def alike(one: Array, other: Array) -> float:
 
 
 @given(index=st.integers(0, 799), scale=st.floats(4, 13), row=st.floats(0, 1), column=st.floats(0, 1))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_place_and_size_do_not_matter(sample: Dataset, index: int, scale: float, row: float, column: float) -> None:
     digit = sample.test.images[index % len(sample.test.images), 0]
     free = (420 - round(28 * scale), 560 - round(28 * scale))
@@ -150,7 +150,7 @@ def test_place_and_size_do_not_matter(sample: Dataset, index: int, scale: float,
 
 
 @given(index=st.integers(0, 799))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_light_ink_on_a_dark_ground_is_the_same(sample: Dataset, index: int) -> None:
     paper = image(page(sample.test.images[index % len(sample.test.images), 0]))
     turned = Image.fromarray(255 - numpy.asarray(paper))
@@ -158,7 +158,7 @@ def test_light_ink_on_a_dark_ground_is_the_same(sample: Dataset, index: int) -> 
 
 
 def test_a_digit_enlarged_eight_times_comes_back(sample: Dataset) -> None:
-    digits, _ = examples(sample, 50)
+    digits, _ = examples(sample, 30)
     same = []
     for digit in digits:
         enlarged = numpy.kron(255 - digit, numpy.ones((8, 8), dtype=numpy.uint8))
@@ -225,7 +225,7 @@ def test_a_blank_image_has_no_ink(values: Array) -> None:
     seed=st.integers(0, 1000),
     density=st.sampled_from([0.01, 0.2, 0.5, 0.99]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_whatever_the_pixels_there_is_an_image_or_one_error(rows: int, columns: int, seed: int, density: float) -> None:
     values = numpy.random.Generator(numpy.random.PCG64(seed)).random((rows, columns)) < density
     with contextlib.suppress(DataError):

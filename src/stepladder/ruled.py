@@ -8,8 +8,8 @@ from scipy import ndimage
 Array = numpy.ndarray
 
 _STEEPEST = 0.06  # rows a column
-_SLOPES = 61
-_COLUMNS = 100  # as many are looked at when the slope is searched
+_SLOPES = 49
+_COLUMNS = 48  # as many are looked at when the slope is searched
 _THICKEST = 0.02  # of the picture's size across the lines
 _FAINTEST = 0.03  # of white
 _UNSEEN = 15  # percent of a line may be missing
