@@ -119,7 +119,8 @@ def _sized(values: Array, smallest: int, largest: int) -> Array:
 
 def _within_sheet(picture: Array) -> Array:
     """Return the part that a sheet of paper takes, when the picture shows one on a table; else the whole picture."""
-    coarse = ndimage.gaussian_filter(_sized(picture, 0, _COARSE), 1)
+    # Light multiplies what paper and table reflect, so that their logarithms are a fixed distance apart.
+    coarse = numpy.log(ndimage.gaussian_filter(_sized(picture, 0, _COARSE), 1) + 0.03)
     bright = coarse > _otsu(coarse)
     border = _border(bright)
     if 0.2 < border.mean() < 0.8:
@@ -154,13 +155,13 @@ def _contrast(picture: Array, stroke: float) -> Array:
     """Return how much each place differs from the background around it, towards the ink, as a share of white.
 
     The background is a closing: every place is as bright as the brightest near it. Ink wider than ``stroke``, a share
-    of the picture's shorter side, is taken for a shadow.
+    of the picture's size, is taken for a shadow.
     """
     is_light = _is_light_ink(picture)
     if is_light:
         picture = 1 - picture
     coarse = ndimage.gaussian_filter(_sized(picture, 0, _COARSE), 0.7)
-    window = max(3, round(stroke * min(coarse.shape)))
+    window = max(3, round(stroke * numpy.sqrt(coarse.size)))
     background = ndimage.gaussian_filter(ndimage.grey_closing(coarse, size=(window, window)), window / 12)
     ground = numpy.asarray(Image.fromarray(background).resize(picture.shape[::-1], Image.Resampling.BICUBIC))
     difference: Array = ground - picture
