@@ -69,6 +69,7 @@ def _search(picture: Array, stroke: float) -> _Drawing | None:
     usual = float(numpy.median(contrast))
     noise = 1.4826 * float(numpy.median(numpy.abs(contrast - usual)))
     contrast = without_ruled_lines(contrast - usual)
+    # A drawing that fills the picture raises the deviation as noise does; it must not hide itself.
     least = max(_FAINTEST, 5 * min(noise, 0.05))
     seen = contrast[contrast > least]
     if not seen.size:
