@@ -115,7 +115,7 @@ def examples(sample: Dataset, count: int) -> tuple[Array, Array]:
 @pytest.mark.parametrize("condition", CONDITIONS, ids=lambda one: one.__name__)
 def test_a_photograph_of_a_digit_looks_like_the_digit(condition: Callable[[Array], Array], sample: Dataset) -> None:
     """What the condition does to the page is undone: the net sees nearly what it sees of the plain page."""
-    digits, _ = examples(sample, 10)
+    digits = examples(sample, 10)[0][::2]
     apart = []
     for digit in digits:
         plain, changed = (prepare(image(paper), SHAPE) for paper in (page(digit), condition(page(digit))))
@@ -125,7 +125,7 @@ def test_a_photograph_of_a_digit_looks_like_the_digit(condition: Callable[[Array
 
 
 def test_a_net_reads_photographs_nearly_as_well_as_the_data_set(sample: Dataset, net: TrainedNet) -> None:
-    digits, labels = examples(sample, 40)
+    digits, labels = examples(sample, 30)
     as_they_are = (net.logits(digits[:, None]).argmax(1) == labels).mean()
     seen = numpy.stack([prepare(image(noisy(uneven(page(digit)))), SHAPE) for digit in digits])
     photographed = (net.logits(seen).argmax(1) == labels).mean()
@@ -158,7 +158,7 @@ def test_light_ink_on_a_dark_ground_is_the_same(sample: Dataset, index: int) -> 
 
 
 def test_a_digit_enlarged_eight_times_comes_back(sample: Dataset) -> None:
-    digits, _ = examples(sample, 30)
+    digits, _ = examples(sample, 20)
     same = []
     for digit in digits:
         enlarged = numpy.kron(255 - digit, numpy.ones((8, 8), dtype=numpy.uint8))
@@ -176,7 +176,7 @@ def test_images_of_the_nets_size_are_taken_as_they_are(sample: Dataset) -> None:
 @pytest.mark.parametrize(("pen", "least"), [(-0.6, 1.7), (0.9, 2.2)], ids=["thin", "thick"])
 def test_strokes_come_out_about_as_wide_as_in_mnist(pen: float, least: float, sample: Dataset) -> None:
     widths = []
-    for digit in examples(sample, 20)[0]:
+    for digit in examples(sample, 10)[0]:
         ink = page(digit, scale=12) < 0.5
         distance = ndimage.distance_transform_edt(ink) - ndimage.distance_transform_edt(~ink)
         seen = prepare(image(1 - (distance + 12 * pen).clip(0, 1)), SHAPE)[0]
@@ -186,7 +186,7 @@ def test_strokes_come_out_about_as_wide_as_in_mnist(pen: float, least: float, sa
 
 
 def test_the_drawing_fills_the_box_and_its_mass_is_in_the_middle(sample: Dataset) -> None:
-    for digit in examples(sample, 20)[0]:
+    for digit in examples(sample, 10)[0]:
         seen = prepare(image(page(digit, at=(5, 5))), SHAPE)[0]
         rows, columns = (numpy.flatnonzero((seen > 100).any(axis=axis)) for axis in (1, 0))
         assert 18 <= max(numpy.ptp(rows), numpy.ptp(columns)) + 1 <= 21
@@ -238,10 +238,10 @@ def _as_mode(paper: Image.Image, mode: str) -> Image.Image:
     values = numpy.asarray(paper)
     if mode == "I;16":
         return Image.fromarray(values.astype(numpy.uint16) * 200)
-    if mode in ("I", "F"):
-        return Image.fromarray(
-            values.astype({"I": numpy.int32, "F": numpy.float32}[mode]) / (1 if mode == "I" else 255)
-        )
+    if mode == "I":
+        return Image.fromarray(values.astype(numpy.int32))
+    if mode == "F":
+        return Image.fromarray((values / 255).astype(numpy.float32))
     return paper.convert("RGB").quantize(8) if mode == "P" else paper.convert(mode, dither=Image.Dither.NONE)
 
 
@@ -254,7 +254,7 @@ def test_every_mode_gives_the_same(mode: str, ending: str, sample: Dataset, tmp_
     paper = image(page(sample.test.images[3, 0]))
     path = tmp_path / f"digit.{ending}"
     stored = _as_mode(paper, mode)
-    assert mode in (stored.mode, "I")
+    assert stored.mode == mode
     stored.save(path)
     assert alike(prepare(open_picture(path), SHAPE), prepare(paper, SHAPE)) > 0.95
 
