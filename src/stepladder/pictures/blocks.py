@@ -115,4 +115,4 @@ def _operation(head: dict[str, Any]) -> str:
 
 
 def _chain_text(row: dict[str, Any]) -> str:
-    return _CHAIN_TEXT.get(row["kind"], row["token"])
+    return _CHAIN_TEXT.get(row["kind"], str(row["token"]))

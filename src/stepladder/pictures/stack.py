@@ -11,11 +11,11 @@ from stepladder.pictures.group import Group
 _PLATES = 24
 _CELLS = 16
 _CELL = 6.4
-_LABEL_WIDTH = 66.0
+_LABEL_WIDTH = 62.0
 _LARGEST_SIDE = 96.0
-_SMALLEST_SIDE = 58.0
+_SMALLEST_SIDE = 56.0
 _LEAST = 4.0
-_GAP = 14.0
+_GAP = 9.0
 
 
 class Stack:
@@ -55,6 +55,11 @@ class Stack:
     def right(self) -> float:
         """Return the right end."""
         return self.centre + self.width / 2
+
+    @property
+    def column_right(self) -> float:
+        """Return the right end of the column of the stack and the texts under it."""
+        return self.centre + max(self.width, _LABEL_WIDTH) / 2
 
     @property
     def front(self) -> tuple[float, float]:
@@ -177,10 +182,10 @@ def _lines(stacks: Sequence[Stack], width: float) -> list[list[Stack]]:
 
 
 def _spread(line: Sequence[Stack], width: float) -> None:
-    """Put the stacks of a line beside each other, with what is left of the width between them (not too much)."""
+    """Put the stacks of a line beside each other, with what is left of the width between them."""
     spare = width - (sum(map(_column, line)) - _GAP)
     extra = min(max(spare / max(len(line) - 1, 1), 0.0), 46.0)
-    left = 18.0
+    left = 0.0
     for stack in line:
         column = _column(stack) - _GAP
         stack.centre = left + column / 2

@@ -91,8 +91,8 @@ def colour_of(number: int) -> str:
 
 def mix(colour: str, share: float, other: str = PAPER) -> str:
     """Return ``share`` (0 to 1) of a colour, the rest another: a tint on paper, a shade with ink."""
-    pairs = zip(to_rgb(colour), to_rgb(other), strict=True)
-    return to_hex([share * one + (1 - share) * two for one, two in pairs])
+    red, green, blue = (share * one + (1 - share) * two for one, two in zip(to_rgb(colour), to_rgb(other), strict=True))
+    return to_hex((red, green, blue))
 
 
 def save(figure: Figure, kind: str) -> bytes:
