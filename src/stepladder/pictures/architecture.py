@@ -29,7 +29,7 @@ _BAR = 38.0
 _BARS = (("where the parameters are", "parameters"), ("where the work is, in MACs", "macs"))
 
 
-def architecture(facts: dict[str, Any]) -> Figure:
+def architecture(facts: dict[str, Any], *, bare: bool = False) -> Figure:
     """Return the picture of a net.
 
     Convolutions and linear layers are drawn with what follows them as one block, whose output is a stack of maps:
@@ -38,23 +38,26 @@ def architecture(facts: dict[str, Any]) -> Figure:
 
     Args:
         facts: what ``stepladder inspect --format json`` gives.
+        bare: leave out the heading, the two bars and the legend, where words beside the picture say it all.
     """
     blocks = blocks_of(facts)
     lines = place_stacks(blocks, WIDEST - 2 * _MARGIN)
     needed = max(stack.column_right for line in lines for stack in line) + 2 * _MARGIN
     width = WIDEST if len(lines) > 1 else min(max(needed, _NARROWEST), WIDEST)
     title = _wrapped(facts["net"], int((width - 2 * _MARGIN) / (_TITLE * 0.605)))
-    head = _MARGIN + _TITLE_LINE * len(title) + 40
+    head = _MARGIN if bare else _MARGIN + _TITLE_LINE * len(title) + 40
     heights = [max(stack.height for stack in line) for line in lines]
     stacks_end = head + sum(height + _LABELS + _BETWEEN_LINES for height in heights) - _BETWEEN_LINES + 22
     with style.context():
-        height = stacks_end + _BAR * len(_BARS) + 18
+        height = stacks_end - 14 if bare else stacks_end + _BAR * len(_BARS) + 18
         figure = style.blank(width, height)
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
         axes.set_axis_off()
-        _heading(axes, facts, title)
         groups = [Group(axes, f"layer-{block.index}" if block.index >= 0 else "layer-input") for block in blocks]
         _draw_lines(axes, lines, heights, groups, head)
+        if bare:
+            return figure
+        _heading(axes, facts, title)
         for number, (text, name) in enumerate(_BARS):
             _bar(axes, blocks, groups, name, f"{text} ({facts['totals'][name]:,})", stacks_end + number * _BAR, width)
         _legend(axes, blocks, height - 14)

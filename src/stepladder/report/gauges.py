@@ -24,7 +24,7 @@ def effect(difference: Facts, limit: float) -> Markup:
     width, middle, half = 260.0, 130.0, 112.0
 
     def x(points: float) -> float:
-        return middle + half * points / (limit or 1)
+        return middle + half * points / (limit or 1.0)
 
     low, high, centre = x(difference["low"]), x(difference["high"]), x(difference["points"])
     colour = "var(--soft)"
@@ -49,12 +49,12 @@ def effect(difference: Facts, limit: float) -> Markup:
 def per_class(classes: Sequence[Facts], names: Sequence[str]) -> Markup:
     """Return each class's accuracy with its interval, one row a class."""
     shown = [one for one in classes if one["count"]]
-    low = min(one["interval"]["low"] for one in shown)
+    low = float(min(one["interval"]["low"] for one in shown))
     width, left, right, row = 420.0, 70.0, 46.0, 24.0
     height = row * len(shown) + 26
 
     def x(percent: float) -> float:
-        return left + (width - left - right) * (percent - low) / (100 - low or 1)
+        return left + (width - left - right) * (percent - low) / (100.0 - low or 1.0)
 
     overall = 100 * sum(one["correct"] for one in shown) / sum(one["count"] for one in shown)
     parts = [
@@ -94,7 +94,7 @@ def _parameters(parameters: int, budget: int) -> Markup:
 
 def _accuracy(evaluation: Facts, target: float) -> Markup:
     values = (evaluation["low"], evaluation["high"], target)
-    low, high = min(values), max(values)
+    low, high = float(min(values)), float(max(values))
     margin = (high - low) * 0.18 or 0.1
 
     def x(percent: float) -> float:
@@ -121,7 +121,7 @@ def _held(runs: Sequence[Facts], held: int, target: float, judged: bool) -> Mark
         for at in range(-min(held, len(runs[0]["rows"])), 0)
     ]
     values = [value for column in columns for value in column]
-    low, high = min([*values, target]), max([*values, target])
+    low, high = float(min([*values, target])), float(max([*values, target]))
 
     def y(percent: float) -> float:
         return 25 - 18 * (percent - low) / (high - low or 1)

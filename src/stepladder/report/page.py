@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,6 +14,9 @@ import numpy
 from markupsafe import Markup
 from PIL import Image
 
+from stepladder.pictures.architecture import architecture
+from stepladder.pictures.blocks import KINDS
+from stepladder.pictures.style import INK, inline_svg, mix
 from stepladder.progress import clock
 from stepladder.report import gauges
 from stepladder.text import accuracy
@@ -72,8 +76,9 @@ def field_rows(rows: list[Facts]) -> list[Facts]:
     for row in rows:
         if row["kernel"] is None or row["receptive_field"] is None:
             continue
-        pairs = (row["kernel"], row["stride"], row["padding"], row["input_shape"][-2:], row["output_shape"][-2:])
-        pairs += (jump, row["jump"], field, row["receptive_field"])
+        window = [row["kernel"], row["stride"], row["padding"]]
+        sizes = [row["input_shape"][-2:], row["output_shape"][-2:]]
+        pairs = [*window, *sizes, jump, row["jump"], field, row["receptive_field"]]
         jump, field = row["jump"], row["receptive_field"]
         found.append(
             {
@@ -104,8 +109,8 @@ def _view(facts: Facts) -> Facts:
     found = best["doubtful"]["found"] if best["doubtful"] else []
     return {
         "assets": _assets(),
-        "architecture": None,
-        "architecture_again": None,
+        "architecture": _themed(inline_svg(architecture(best["inspect"], bare=True), "answer-")),
+        "architecture_again": _themed(inline_svg(architecture(best["inspect"]), "drawing-")),
         "doubtful_indices": {one["index"] for one in found},
         "effect_limit": max((abs(effect[end]) for effect in effects for end in ("low", "high")), default=1.0),
         "field_rows": field_rows(rows),
@@ -118,6 +123,13 @@ def _view(facts: Facts) -> Facts:
         "smoothed": _smoothed(facts["steps"]),
         "per_class": gauges.per_class(best["classes"], facts["data"]["classes"]),
     }
+
+
+def _themed(svg: str) -> Markup:
+    """Return a drawing whose coloured words take the colours of the page, which has brighter ones by night."""
+    for kind, (_, colour) in KINDS.items():
+        svg = re.sub(f"fill: {mix(colour, 0.75, INK)}", f"fill: var(--{kind})", svg, flags=re.IGNORECASE)
+    return Markup(svg)
 
 
 def _smoothed(steps: list[Facts]) -> str:

@@ -9,8 +9,11 @@ from typing import Any
 
 from stepladder import facts as facts_module
 from stepladder.files import write_bytes, write_text
+from stepladder.pictures import charts, images
+from stepladder.pictures.architecture import architecture
+from stepladder.pictures.field import field
+from stepladder.pictures.style import save
 from stepladder.progress import clock
-from stepladder.report import figures
 from stepladder.report.page import render_page
 from stepladder.text import accuracy
 
@@ -62,42 +65,54 @@ def write_report(folder: Path) -> Pages:
 
 
 def draw(facts: facts_module.Facts) -> dict[str, Picture]:
-    """Return the pictures of a climb by name."""
-    steps = [*facts["steps"], *facts["alternatives"]]
-    split = facts["data"]["split"]
-    best = facts["best"]
-    drawn = {
-        "curves": Picture(
-            "curves.svg",
+    """Return the pictures of a climb by name; a climb without augmentation, other schedules or published results has
+    no picture of them.
+    """
+    steps, split, best = facts["steps"], facts["data"]["split"], facts["best"]
+    shape, classes, target = facts["data"]["input_shape"], facts["data"]["classes"], facts["goal"]["target"]
+    example = (best["examples"] or best["mistakes"] or [None])[0]
+    figures: dict[str, tuple[str, Figure]] = {
+        "architecture": ("The net layer by layer, with shapes, parameters and MACs", architecture(best["inspect"])),
+        "field": (
+            "The receptive field of one output value, layer by layer, on an image and as a staircase",
+            field(best["inspect"], images.pixels(example, shape) if example else None),
+        ),
+        "curves": (
             f"Learning curves of all steps: loss and accuracy over the epochs, in training and on the {split} images",
-            figures.curves(facts["steps"], facts["goal"]["target"], split),
+            charts.curves(steps, target, split),
         ),
-        "schedules": Picture("schedules.svg", "Learning rate of each step over the epochs", figures.schedules(steps)),
-        "confusion": Picture(
-            "confusion.svg",
+        "schedules": (
+            "Learning rate of each step over the epochs",
+            charts.schedules([*steps, *facts["alternatives"]]),
+        ),
+        "confusion": (
             f"Confusion matrix of the last step's net on the {split} images",
-            figures.confusion(best["confusion"], facts["data"]["classes"]),
+            charts.confusion(best["confusion"], classes),
         ),
-        "mistakes": Picture(
-            "mistakes.png",
-            "The misclassified images of which the net was most certain, with true and predicted label",
-            figures.mistakes(best["mistakes"][:30], facts["data"]),
+        "errors": (
+            "The misclassified images of which the net was most certain, with predicted and true label",
+            images.errors(best["mistakes"], classes, shape),
         ),
     }
+    if best["augmentation"]:
+        figures["augmentation"] = (
+            "One training image as each kind of augmentation varies it, and as all do together",
+            images.augmentation(best["augmentation"], shape),
+        )
     if facts["alternatives"]:
-        compared = [facts["steps"][-1], *facts["alternatives"]]
-        drawn["alternatives"] = Picture(
-            "alternatives.svg",
+        figures["alternatives"] = (
             f"Loss and accuracy of the same net under different learning-rate schedules, on the {split} images",
-            figures.curves(compared, facts["goal"]["target"], split),
+            charts.curves([steps[-1], *facts["alternatives"]], target, split),
         )
     if facts["published"]:
-        drawn["published"] = Picture(
-            "published.svg",
+        figures["published"] = (
             "Test accuracy against parameters: this net among published results",
-            figures.published(facts["published"], facts["steps"]),
+            charts.published(facts["published"], steps),
         )
-    return drawn
+    return {
+        name: Picture(f"{name}.svg", description, save(figure, "svg"))
+        for name, (description, figure) in figures.items()
+    }
 
 
 def render(facts: facts_module.Facts, pictures: dict[str, Picture], template: str) -> str:
