@@ -108,10 +108,14 @@ def _operation(head: dict[str, Any]) -> str:
     if head["token"] == "GAP":
         return "global average"
     if head["kind"] == "Conv2d":
-        suffixes = [f"stride {head['stride'][0]}"] if max(head["stride"]) > 1 else []
-        return " ".join([f"{size} conv", *suffixes])
+        extras = [f"{name} {_pair(head[name])}" for name in ("stride", "dilation") if max(head[name]) > 1]
+        return ", ".join([f"{size} conv", *extras])
     names = {"MaxPool2d": f"{size} max pool", "AvgPool2d": f"{size} avg pool", "Linear": "linear"}
     return names.get(head["kind"], _chain_text(head))
+
+
+def _pair(values: list[int]) -> str:
+    return str(values[0]) if values[0] == values[1] else f"{values[0]}×{values[1]}"
 
 
 def _chain_text(row: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
@@ -15,6 +16,7 @@ from stepladder.pictures import style
 Step = dict[str, Any]
 
 _WIDTH = 820.0
+_MISTAKES = LinearSegmentedColormap.from_list("mistakes", [style.PAPER, style.mix(style.COLOURS[1], 0.7)])
 _STATISTICS = {
     "mean": ("s", "mean of several runs"),
     "single": ("o", "one run"),
@@ -33,7 +35,7 @@ def curves(steps: Sequence[Step], target: float | None, split: str) -> Figure:
     with style.context():
         figure = style.blank(_WIDTH, 480)
         axes = figure.subplots(2, 2, sharex=True)
-        figure.subplots_adjust(left=0.06, right=0.985, top=0.865, bottom=0.075, wspace=0.13, hspace=0.22)
+        figure.subplots_adjust(left=0.06, right=0.985, top=0.88, bottom=0.075, wspace=0.13, hspace=0.22)
         panels = (
             ("train_loss", "Training loss"),
             ("evaluation_loss", f"{split.capitalize()} loss"),
@@ -73,17 +75,18 @@ def schedules(steps: Sequence[Step]) -> Figure:
     """Return the learning rates over the epochs.
 
     Args:
-        steps: with "number", "title", "epochs" or "runs" (for how many epochs there are), and "learning_rates", evenly
-            spaced over all epochs.
+        steps: with "number", "title", "epochs" or "runs" (for how many epochs there are), and "learning_rates", the
+            same number an epoch.
     """
     with style.context():
         figure = style.blank(_WIDTH, 230)
         axis = figure.add_axes((0.06, 0.165, 0.925, 0.57))
-        for step in steps:
+        for place, step in enumerate(steps):
+            # Rates may be equal; of lines on top of each other the lower ones are wider.
+            width = 1.7 + 1.1 * (len(steps) - 1 - place)
+            colour = style.colour_of(step["number"])
             rates = step["learning_rates"]
-            count = step.get("epochs") or len(step["runs"][0]["rows"])
-            epochs = numpy.linspace(0, count, len(rates))
-            axis.plot(epochs, rates, color=style.colour_of(step["number"]), linewidth=1.8, label=_title(step))
+            axis.plot(_rate_epochs(step), rates, color=colour, linewidth=width, label=_title(step))
         axis.set_xlabel("epoch")
         axis.set_title("Learning rate")
         axis.set_ylim(bottom=0)
@@ -105,13 +108,13 @@ def confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure
     numpy.fill_diagonal(wrong, 0)
     long = max(map(len, classes)) > 3
     side = 26.0 * len(classes)
-    left, top = (90.0, 100.0) if long else (56.0, 62.0)
+    left, top = (90.0, 92.0) if long else (52.0, 48.0)
     with style.context():
         figure = style.blank(left + side + 18, top + side + 18)
         width, height = left + side + 18, top + side + 18
         axis = figure.add_axes((left / width, 18 / height, side / width, side / height))
         axis.grid(visible=False)
-        axis.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(int(wrong.max()), 1) * 1.35, interpolation="none")
+        axis.imshow(wrong, cmap=_MISTAKES, vmin=0, vmax=max(int(wrong.max()), 1), interpolation="none")
         for label, predicted in numpy.ndindex(*counts.shape):
             if value := int(counts[label, predicted]):
                 right = label == predicted
@@ -176,7 +179,7 @@ def published(results: Sequence[dict[str, Any]], steps: Sequence[Step]) -> Figur
 
 
 def _title(step: Step) -> str:
-    return f"{step['number']}: {step['title']}" if step.get("number_shown", True) else str(step["title"])
+    return str(step["title"])
 
 
 def _curve(axis: Axes, step: Step, value: str) -> None:
@@ -190,6 +193,15 @@ def _curve(axis: Axes, step: Step, value: str) -> None:
     # A single epoch makes no line; the point shows it.
     marker = "o" if shortest == 1 else ""
     axis.plot(epochs, lines.mean(0), color=colour, linewidth=1.9, label=_title(step), marker=marker, markersize=4)
+
+
+def _rate_epochs(step: Step) -> numpy.ndarray:
+    """Return where on the epoch axis the learning rates of a step are: evenly from first to last step of an epoch."""
+    epochs = step.get("epochs") or len(step["runs"][0]["rows"])
+    an_epoch = len(step["learning_rates"]) // epochs
+    steps = step["runs"][0]["rows"][0]["steps"] if step.get("runs") else an_epoch
+    within = numpy.linspace(0, 1 - 1 / steps, an_epoch)
+    return (numpy.arange(epochs)[:, None] + within).ravel()
 
 
 def _loss_axis(axis: Axes) -> None:

@@ -104,34 +104,28 @@ def _image(axis: Axes, image: numpy.ndarray | None, shape: tuple[int, ...]) -> N
 
 
 def _nested(axis: Axes, seen: Sequence[Seen], colours: Sequence[str], scale: float) -> None:
-    labelled = None
+    # The last numbers written at the right upper and the left lower corners, from the outside to the inside.
+    upper_before, lower_before = -99.0, 1e9
+    before: tuple[float, float] | None = None
     for one, colour in reversed(list(zip(seen, colours, strict=True))):
         top, left = (one.centre[index] - one.size[index] / 2 for index in (0, 1))
         rows, columns = one.size
-        axis.add_patch(
-            Rectangle(
-                (left, top),
-                columns,
-                rows,
-                facecolor=(*mpl.colors.to_rgb(colour), 0.06),
-                edgecolor=colour,
-                linewidth=1.5,
-            )
-        )
-        upper, right = max(top, 0), min(left + columns, axis.get_xlim()[1])
-        # A number in the corner wherever it has room beside the one outside it.
-        if columns * scale > 14 and (labelled is None or (upper - labelled) * scale > 8.5):
-            axis.text(
-                right - 2 / scale,
-                upper + 1.5 / scale,
-                _size(one.size),
-                fontsize=6.8,
-                fontweight="bold",
-                color=style.mix(colour, 0.8, style.INK),
-                ha="right",
-                va="top",
-            )
-            labelled = upper
+        face = (*mpl.colors.to_rgb(colour), 0.06)
+        axis.add_patch(Rectangle((left, top), columns, rows, facecolor=face, edgecolor=colour, linewidth=1.5))
+        upper, lower = max(top, 0.0), min(top + rows, axis.get_ylim()[0])
+        right = min(left + columns, axis.get_xlim()[1])
+        properties: dict[str, Any] = {"fontsize": 6.8, "fontweight": "bold", "color": style.mix(colour, 0.8, style.INK)}
+        room = 8.5 / scale
+        if columns < 1.5 * room:
+            continue
+        if upper - upper_before > room:
+            axis.text(right - 2 / scale, upper + 1.5 / scale, _size(one.size), ha="right", va="top", **properties)
+            upper_before = upper
+        elif lower_before - lower > room and one.size != before:
+            place = (max(left, 0.0) + 2 / scale, lower - 2 / scale)
+            axis.text(*place, _size(one.size), ha="left", va="baseline", **properties)
+            lower_before = lower
+        before = one.size
 
 
 def _staircase(figure: Figure, seen: Sequence[Seen], colours: Sequence[str], shape: tuple[int, ...]) -> None:

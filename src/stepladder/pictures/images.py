@@ -43,7 +43,7 @@ def augmentation(exhibit: dict[str, Any], shape: Sequence[int]) -> Figure:
     caption = 20.0
     row_height = side[0] + caption + 8
     width = 2 * _MARGIN + count * (side[1] + _GAP) + _GAP
-    height = 2 * _MARGIN + len(rows) * row_height + 6
+    height = 2 * _MARGIN + len(rows) * row_height - 8
     with style.context():
         figure, axes = _sheet(width, height)
         original = pixels(exhibit["original"], shape)
@@ -73,7 +73,7 @@ def errors(found: Sequence[dict[str, Any]], classes: Sequence[str], shape: Seque
     row_height = side[0] + 36
     rows = max(1, -(-len(shown) // columns))
     with style.context():
-        figure, axes = _sheet(max(2 * _MARGIN + columns * column - _GAP, 250.0), 2 * _MARGIN + rows * row_height)
+        figure, axes = _sheet(max(2 * _MARGIN + columns * column - _GAP, 250.0), 2 * _MARGIN + rows * row_height - 12)
         if not shown:
             axes.text(_MARGIN, _MARGIN + 30, "Every image is classified rightly.", fontsize=10)
         for number, one in enumerate(shown):

@@ -37,11 +37,11 @@ class Stack:
             self.shift = 0.0
             self.width, self.height = _CELL, self.plates * _CELL * 1.25 + (6 if channels > _CELLS else 0)
         else:
-            self.plates = min(channels, _PLATES)
             rows, columns = block.shape[1:]
-            self.scale = scale
             self.side = (max(rows * scale, _LEAST), max(columns * scale, _LEAST))
-            depth = 5 + min(0.32 * max(self.side), 22) if self.plates > 1 else 0.0
+            depth = 5 + min(0.32 * max(self.side), 22)
+            # On a small map hundreds of plates would be one dark blot.
+            self.plates = min(channels, _PLATES, max(8, round(depth)))
             self.shift = min(3.4, depth / max(self.plates - 1, 1))
             spread = self.shift * (self.plates - 1)
             self.width, self.height = self.side[1] + spread, self.side[0] + spread
@@ -81,7 +81,7 @@ class Stack:
         corners = [_square(left - back, top - back, self.side[1], self.side[0]) for back in backwards]
         tones = [0.42 - 0.24 * (plate + 1) / self.plates for plate in range(self.plates)]
         edge = style.mix(colour, 0.75, style.PAPER) if self.plates > 12 else style.mix(colour, 0.9, style.INK)
-        group.polygons(corners, [style.mix(colour, tone) for tone in tones], edge, 0.5)
+        group.polygons(corners, [style.mix(colour, tone) for tone in tones], edge, min(0.5, max(0.3 * self.shift, 0.2)))
 
     def draw_window(self, group: Group, before: Stack) -> None:
         """Draw what one value of this stack sees of the stack before, with lines to that value."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from matplotlib.figure import Figure
 
 from stepladder import facts as facts_module
 from stepladder.files import write_bytes, write_text
@@ -41,12 +41,6 @@ class Picture:
         """Return the path that the Markdown page links to."""
         return f"{PICTURES}/{self.name}"
 
-    @property
-    def address(self) -> str:
-        """Return the picture as a data address, which needs no file."""
-        kind = "image/svg+xml" if self.name.endswith(".svg") else "image/png"
-        return f"data:{kind};base64,{base64.b64encode(self.content).decode()}"
-
 
 def write_report(folder: Path) -> Pages:
     """Render report.html and report.md with its pictures into a climb's folder.
@@ -65,8 +59,9 @@ def write_report(folder: Path) -> Pages:
 
 
 def draw(facts: facts_module.Facts) -> dict[str, Picture]:
-    """Return the pictures of a climb by name; a climb without augmentation, other schedules or published results has
-    no picture of them.
+    """Return the pictures of a climb by name.
+
+    Where there is no augmentation, no other schedule or no published result, there is no picture of it.
     """
     steps, split, best = facts["steps"], facts["data"]["split"], facts["best"]
     shape, classes, target = facts["data"]["input_shape"], facts["data"]["classes"], facts["goal"]["target"]
@@ -116,49 +111,17 @@ def draw(facts: facts_module.Facts) -> dict[str, Picture]:
 
 
 def render(facts: facts_module.Facts, pictures: dict[str, Picture], template: str) -> str:
-    """Return one page as text."""
+    """Return the Markdown page as text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    environment = Environment(  # Markdown, which has no escaping that a browser would need
         loader=PackageLoader("stepladder.report", "templates"),
-        autoescape=template.endswith(".html.j2"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["clock"] = clock
     environment.filters["accuracy"] = accuracy
-    environment.filters["cells"] = summary_cells
-    environment.filters["thumbnail"] = lambda mistake: figures.thumbnail(mistake, facts["data"])
+    environment.filters["clock"] = clock
+    environment.filters["thousands"] = lambda number: f"{number:,}"
     return environment.get_template(template).render(**facts, pictures=pictures)
-
-
-SUMMARY_COLUMNS = (
-    "layer",
-    "output",
-    "parameters",
-    "MACs",
-    "kernel",
-    "stride",
-    "padding",
-    "jump",
-    "receptive field",
-)
-
-
-def summary_cells(row: dict[str, Any]) -> list[str]:
-    """Return the cells of one row of the layer table, in the order of ``SUMMARY_COLUMNS``."""
-    return [
-        row["name"],
-        "×".join(map(str, row["output_shape"])),
-        f"{row['parameters']:,}",
-        f"{row['macs']:,}",
-        *(_pair(row[name]) for name in ("kernel", "stride", "padding", "jump", "receptive_field")),
-    ]
-
-
-def _pair(values: list[int] | None) -> str:
-    if values is None:
-        return ""
-    return str(values[0]) if values[0] == values[1] else f"{values[0]}×{values[1]}"
