@@ -83,7 +83,7 @@ def schedules(steps: Sequence[Step]) -> Figure:
         axis = figure.add_axes((0.06, 0.165, 0.925, 0.57))
         for place, step in enumerate(steps):
             # Rates may be equal; of lines on top of each other the lower ones are wider.
-            width = 1.7 + 1.1 * (len(steps) - 1 - place)
+            width = 1.5 + 0.7 * (len(steps) - 1 - place)
             colour = style.colour_of(step["number"])
             rates = step["learning_rates"]
             axis.plot(_rate_epochs(step), rates, color=colour, linewidth=width, label=_title(step))
@@ -207,11 +207,17 @@ def _rate_epochs(step: Step) -> numpy.ndarray:
 def _loss_axis(axis: Axes) -> None:
     axis.set_yscale("log")
     low, high = axis.get_ylim()
-    ticks = [base * 10.0**power for power in range(-9, 4) for base in (1, 2, 5)]
-    shown = [tick for tick in ticks if low <= tick <= high]
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    # Enough round numbers to read a value from, however narrow or wide the range is.
+    for bases in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), tuple(numpy.linspace(1, 9.8, 45))):
+        ticks = [base * 10.0**power for power in range(-10, 4) for base in bases]
+        shown = [tick for tick in ticks if low <= tick <= high]
+        if len(shown) >= 3:
+            break
+    else:
+        shown = list(numpy.geomspace(low, high, 3))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
     axis.yaxis.set_minor_locator(NullLocator())
-    axis.set_yticks(shown if len(shown) < 9 else [tick for tick in shown if f"{tick:e}".startswith("1")])
+    axis.set_yticks(shown[:: -(-len(shown) // 9)])
     axis.set_ylim(low, high)
 
 

@@ -164,7 +164,7 @@ def _net_picture(subject: Subject, kind: str, load: Load, input_shape: str | Non
         return architecture(facts)
     from stepladder.pictures.field import field
 
-    if subject.experiment is None:
+    if subject.experiment is None or (subject.run and subject.run.input_shape != shape):
         return field(facts)
     image = load(subject.experiment.data).test.images[0]
     # Another input shape than the data set's is a question about the net alone.

@@ -39,22 +39,22 @@ class Seen:
 
 
 def fields_of(facts: dict[str, Any]) -> list[Seen]:
-    """Return, layer by layer, the nested fields on the way to one value of the last layer with a window.
+    """Return the nested fields on the way to one value of the last layer, for each layer that mixes values.
 
     Args:
         facts: what ``stepladder inspect --format json`` gives.
     """
-    rows = [row for row in facts["rows"] if row["kernel"] and len(row["output_shape"]) == 3]
+    rows = [row for row in facts["rows"] if row["kernel"] or row["kind"] in ("Linear", "Flatten")]
     if not rows:
         return []
-    # The middle value at the end; from there back through the middle of each window, which is in the field of what
-    # comes after it.
-    at = [rows[-1]["output_shape"][axis + 1] // 2 for axis in (0, 1)]
+    # The middle value at the end; from there back through the middle of each window, whose field is inside that of
+    # what comes after it.
+    at = _middle(rows[-1]["output_shape"])
     found = []
     for row in reversed(rows):
         centre = [row["start"][axis] + at[axis] * row["jump"][axis] for axis in (0, 1)]
         found.append(Seen(row["token"], _two(row["receptive_field"]), _two(row["jump"]), _two(centre)))
-        at = [_back(row, axis, at[axis]) for axis in (0, 1)]
+        at = [_back(row, axis, at[axis]) for axis in (0, 1)] if row["kernel"] else _middle(row["input_shape"])
     return found[::-1]
 
 
@@ -178,6 +178,10 @@ def _title(figure: Figure, left: float, text: str) -> None:
 def _colours(count: int) -> list[str]:
     shades = mpl.colormaps["viridis"](numpy.linspace(0.82, 0.05, count))
     return [to_hex(shade) for shade in shades]
+
+
+def _middle(shape: Sequence[int]) -> list[int]:
+    return [shape[1] // 2, shape[2] // 2] if len(shape) == 3 else [0, 0]
 
 
 def _back(row: dict[str, Any], axis: int, at: int) -> int:

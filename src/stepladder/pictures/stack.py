@@ -116,10 +116,11 @@ class Stack:
     def _value(self, before: Stack) -> tuple[tuple[int, int], tuple[float, float, float, float] | None]:
         """Return the (row, column) of the value whose window is shown, and the window cut to the map before."""
         block = self.block
-        if block.window is None or before.block.is_column or len(block.shape) == 1:
+        if before.block.is_column or len(block.shape) == 1:
             return (0, 0), None
         at = (int(block.shape[1] * 0.3), int(block.shape[2] * 0.55))
-        kernel, stride, padding, dilation = block.window
+        # A layer without a window, such as ReLU, works on each value alone.
+        kernel, stride, padding, dilation = block.window or ((1, 1), (1, 1), (0, 0), (1, 1))
         low = [max(at[axis] * stride[axis] - padding[axis], 0) for axis in (0, 1)]
         reach = [dilation[axis] * (kernel[axis] - 1) + 1 for axis in (0, 1)]
         high = [
