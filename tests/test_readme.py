@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from stepladder import data
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,12 +25,18 @@ def shown_commands() -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("readme")
+    """Return the folder that a reader works in: it holds a photograph of a digit, and nothing else yet."""
+    folder = tmp_path_factory.mktemp("readme")
+    digit = 255 - data.load("mnist-sample").test.images[0, 0]
+    paper = Image.new("L", (600, 400), 255)
+    paper.paste(Image.fromarray(digit).resize((280, 280), Image.Resampling.BICUBIC), (150, 60))
+    paper.save(folder / "photo.png")
+    return folder
 
 
 def test_there_are_commands_to_run() -> None:
     names = {command[0] for command in shown_commands()}
-    assert names == {"climb", "train", "inspect", "report", "compare"}
+    assert names == {"climb", "train", "inspect", "report", "compare", "predict", "draw"}
 
 
 @pytest.mark.timeout(600)
@@ -56,7 +65,8 @@ def test_the_results_are_those_of_the_results_page() -> None:
 
 def test_it_is_short_and_links_files_that_are_there() -> None:
     assert README.count("\n") < 250
-    links = re.findall(r"\]\(([^)#]+)\)", README)
+    links = re.findall(r"\]\(([^)#]+)\)|(?:src|srcset)=\"([^\"]+)\"", README)
+    links = [one or other for one, other in links]
     assert links
     for link in links:
         assert link.startswith("https://") or (ROOT / link).exists(), link
