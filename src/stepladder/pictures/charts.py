@@ -83,7 +83,7 @@ def schedules(steps: Sequence[Step]) -> Figure:
         axis = figure.add_axes((0.06, 0.165, 0.925, 0.57))
         for place, step in enumerate(steps):
             # Rates may be equal; of lines on top of each other the lower ones are wider.
-            width = 1.5 + 0.7 * (len(steps) - 1 - place)
+            width = 1.4 + 0.6 * (len(steps) - 1 - place)
             colour = style.colour_of(step["number"])
             rates = step["learning_rates"]
             axis.plot(_rate_epochs(step), rates, color=colour, linewidth=width, label=_title(step))

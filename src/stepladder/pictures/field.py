@@ -110,7 +110,7 @@ def _nested(axis: Axes, seen: Sequence[Seen], colours: Sequence[str], scale: flo
     for one, colour in reversed(list(zip(seen, colours, strict=True))):
         top, left = (one.centre[index] - one.size[index] / 2 for index in (0, 1))
         rows, columns = one.size
-        face = (*mpl.colors.to_rgb(colour), 0.06)
+        face = (*mpl.colors.to_rgb(colour), min(0.06, 0.4 / len(seen)))
         axis.add_patch(Rectangle((left, top), columns, rows, facecolor=face, edgecolor=colour, linewidth=1.5))
         upper, lower = max(top, 0.0), min(top + rows, axis.get_ylim()[0])
         right = min(left + columns, axis.get_xlim()[1])
@@ -186,9 +186,12 @@ def _middle(shape: Sequence[int]) -> list[int]:
 
 def _back(row: dict[str, Any], axis: int, at: int) -> int:
     """Return the place before a layer that is in the middle of the window of a place after it."""
-    middle = row["dilation"][axis] * ((row["kernel"][axis] - 1) // 2)
-    before = at * row["stride"][axis] - row["padding"][axis] + middle
-    return int(min(max(before, 0), row["input_shape"][axis + 1] - 1))
+    kernel, size = row["kernel"][axis], row["input_shape"][axis + 1]
+    first = at * row["stride"][axis] - row["padding"][axis]
+    # An even window has two middles; always taking the first would lead, layer by layer, into a corner of the image.
+    middles = [first + row["dilation"][axis] * middle for middle in ((kernel - 1) // 2, kernel // 2)]
+    nearest = min(middles, key=lambda place: abs(place - (size - 1) / 2))
+    return int(min(max(nearest, 0), size - 1))
 
 
 def _two(values: Sequence[float]) -> tuple[float, float]:
