@@ -9,7 +9,7 @@ INSTALLED := .venv/installed
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH := torch==$(shell sed -n 's/^torch==//p' constraints.txt)
 
-.PHONY: setup guide test lint check classic screenshots clean
+.PHONY: setup guide test lint check classic screenshots notebooks clean
 
 setup: $(INSTALLED)
 
@@ -43,6 +43,10 @@ classic: $(INSTALLED)
 REPORT ?= climbs/classic-mnist/report.html
 screenshots: $(INSTALLED)
 	$(BIN)/python docs/screenshots.py $(REPORT)
+
+# Executes the three notebooks on the full MNIST, in place. About 15 minutes where nothing is trained yet.
+notebooks: $(INSTALLED)
+	$(BIN)/python notebooks/execute.py
 
 clean:
 	rm -rf .venv

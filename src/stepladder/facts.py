@@ -231,7 +231,7 @@ def _step(
         "seconds": mean([sum(time.train + time.evaluation for time in run.times) for run in runs]),
         "effect": asdict(effect) | {"against": against, "is_clear": effect.is_clear} if effect else None,
         "analysis": [asdict(remark) for remark in remarks],
-        "learning_rates": _rates(step.recipe, runs[0]),
+        "learning_rates": learning_rates(step.recipe, runs[0]),
         "runs": [
             {
                 "seed": run.experiment.seed,
@@ -289,7 +289,7 @@ def _right(run: FinishedRun) -> numpy.ndarray:
     return numpy.asarray(logits.argmax(1) == labels)
 
 
-def _rates(recipe: Recipe, run: FinishedRun) -> list[float]:
+def learning_rates(recipe: Recipe, run: FinishedRun) -> list[float]:
     """Return the learning rate of every step of the run, thinned to at most 40 values an epoch."""
     steps = run.rows[0].steps
     table = RateTable(recipe, steps)

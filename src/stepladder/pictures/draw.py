@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from stepladder.errors import DataError, RunError, SpecError
 from stepladder.inspect import describe
 from stepladder.notation import Net, parse_input_shape
 from stepladder.runs import FinishedRun, open_finished, read_experiment
-from stepladder.spec import Experiment, Plateau
+from stepladder.spec import Experiment, Plateau, Recipe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -125,6 +125,66 @@ def draw(text: str, kind: str, load: Load, input_shape: str | None = None) -> Fi
     return _of_run(subject.run, kind, load)
 
 
+def curves(runs: Mapping[str, FinishedRun], target: float | None = None) -> Figure:
+    """Return the learning curves of finished runs on shared axes.
+
+    Args:
+        runs: by the name that the legend gives them, evaluated on one split.
+        target: accuracy in percent to draw a line at.
+    """
+    from stepladder.pictures import charts
+
+    steps = [
+        {"number": number, "title": name, "runs": [{"rows": [asdict(row) for row in run.rows]}]}
+        for number, (name, run) in enumerate(runs.items(), start=1)
+    ]
+    return charts.curves(steps, target, next(iter(runs.values())).rows[-1].split)
+
+
+def field_of(net: Net, dataset: Dataset) -> Figure:
+    """Return what one output value of a net sees of the data set's first test image, layer by layer.
+
+    Raises:
+        ShapeError: if the net does not fit the images.
+    """
+    from stepladder.pictures.field import field
+
+    return field(json.loads(tables.render(describe(net, dataset.input_shape), "json")), dataset.test.images[0])
+
+
+def augmentation_of(recipe: Recipe, dataset: Dataset) -> Figure:
+    """Return the data set's first training image as the recipe varies it.
+
+    Raises:
+        SpecError: if the recipe has no augmentation.
+    """
+    from stepladder.exhibits import augmentation_exhibit
+    from stepladder.pictures import images
+
+    exhibit = augmentation_exhibit(recipe.augmentation, dataset)
+    if exhibit is None:
+        raise _no_augmentation("this recipe")
+    return images.augmentation(exhibit, dataset.input_shape)
+
+
+def schedules(runs: Mapping[str, FinishedRun]) -> Figure:
+    """Return the learning rates of finished runs over their epochs, by the name that the legend gives them."""
+    from stepladder.facts import learning_rates
+    from stepladder.pictures import charts
+
+    return charts.schedules(
+        [
+            {
+                "number": number,
+                "title": name,
+                "epochs": len(run.rows),
+                "learning_rates": learning_rates(run.experiment.recipe, run),
+            }
+            for number, (name, run) in enumerate(runs.items(), start=1)
+        ]
+    )
+
+
 def _of_folder(text: str, path: Path) -> Subject:
     from stepladder import facts
 
@@ -172,15 +232,9 @@ def _net_picture(subject: Subject, kind: str, load: Load, input_shape: str | Non
 
 
 def _augmentation(subject: Subject, experiment: Experiment, load: Load) -> Figure:
-    from stepladder.exhibits import augmentation_exhibit
-    from stepladder.pictures import images
-
     if experiment.recipe.augmentation.is_none:
-        raise _no_augmentation(subject.text)
-    dataset = load(experiment.data)
-    exhibit = augmentation_exhibit(experiment.recipe.augmentation, dataset)
-    assert exhibit is not None
-    return images.augmentation(exhibit, dataset.input_shape)
+        raise _no_augmentation(subject.text)  # before the data is looked for
+    return augmentation_of(experiment.recipe, load(experiment.data))
 
 
 def _schedule(subject: Subject, experiment: Experiment) -> Figure:
@@ -207,9 +261,7 @@ def _of_run(run: FinishedRun, kind: str, load: Load) -> Figure:
     from stepladder.pictures import charts, images
 
     if kind == "curves":
-        name = f"{run.folder.resolve().name}, seed {run.experiment.seed}"
-        step = {"number": 1, "title": name, "runs": [{"rows": [asdict(row) for row in run.rows]}]}
-        return charts.curves([step], None, run.rows[-1].split)
+        return curves({f"{run.folder.resolve().name}, seed {run.experiment.seed}": run})
     evaluation = evaluate(*run.predictions())
     if kind == "confusion":
         return charts.confusion(evaluation.confusion, run.classes)
