@@ -68,7 +68,7 @@ def test_dropout_keeps_the_expectation_and_drops_its_share(
     probability: float, memory_format: torch.memory_format
 ) -> None:
     layer = StreamDropout(probability)
-    layer.restart(0, 0, 0, 0, torch.device("cpu"))
+    layer.restart(0, 0, 0, 0)
     values = torch.ones(64, 8, 20, 20).contiguous(memory_format=memory_format)
     dropped = layer(values)
     share = (dropped == 0).float().mean().item()
@@ -87,11 +87,11 @@ def test_dropout_is_the_identity_in_evaluation_and_equal_for_equal_streams() -> 
     assert [layer.p for layer in layers] == [0.3, 0.2]
     values = torch.ones(4, 10)
     for layer in layers:
-        layer.restart(1, 0, 2, 3, torch.device("cpu"))
+        layer.restart(1, 0, 2, 3)
     first = layers[0](values)
-    layers[0].restart(1, 0, 2, 3, torch.device("cpu"))
+    layers[0].restart(1, 0, 2, 3)
     assert torch.equal(first, layers[0](values))
-    layers[0].restart(1, 0, 2, 4, torch.device("cpu"))
+    layers[0].restart(1, 0, 2, 4)
     assert not torch.equal(first, layers[0](values))
     assert torch.equal(module.eval()(values), values)
 

@@ -8,8 +8,6 @@ kept values scaled by exactly that probability's complement, so the expectation 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy
 import torch
 from torch import nn
@@ -17,6 +15,7 @@ from torch import nn
 from stepladder import randomness
 
 _LEVELS = 1 << 16
+_KEYS = 1 << 32
 
 
 class StreamDropout(nn.Dropout):
@@ -26,24 +25,38 @@ class StreamDropout(nn.Dropout):
         super().__init__(probability)
         self._dropped_levels = min(round(probability * _LEVELS), _LEVELS - 1)
         self._scale = _LEVELS / (_LEVELS - self._dropped_levels)
-        self._draw: Callable[[torch.Tensor], torch.Tensor] | None = None
+        self._position: tuple[int, int, int, int] | None = None
 
-    def restart(self, seed: int, layer: int, epoch: int, step: int, device: torch.device) -> None:
+    @property
+    def threshold(self) -> int:
+        """Return which of 2³² levels of random bits are dropped: those below."""
+        return self._dropped_levels * (_KEYS // _LEVELS)
+
+    @property
+    def key(self) -> int:
+        """Return 32 bits that follow from the stream that ``restart`` has named."""
+        seed, layer, epoch, step = self._named()
+        return randomness.derive(seed, "dropout", layer, epoch, step) % _KEYS
+
+    def restart(self, seed: int, layer: int, epoch: int, step: int) -> None:
         """Name the stream that the next forward pass draws from."""
-        if device.type == "cpu":
-            numbers = randomness.numpy_stream(seed, "dropout", layer, epoch, step)
-            self._draw = lambda like: self._draw_on_cpu(numbers, like)
-        else:
-            generator = randomness.torch_stream(seed, "dropout", layer, epoch, step, device=device)
-            self._draw = lambda like: self._draw_on_device(generator, like)
+        self._position = (seed, layer, epoch, step)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Return the input with elements dropped in training mode, the input itself otherwise."""
         if not self.training or self._dropped_levels == 0:
             return input
-        if self._draw is None:
+        seed, layer, epoch, step = self._named()
+        if input.device.type == "cpu":
+            numbers = randomness.numpy_stream(seed, "dropout", layer, epoch, step)
+            return input * self._draw_on_cpu(numbers, input)
+        generator = randomness.torch_stream(seed, "dropout", layer, epoch, step, device=input.device)
+        return input * self._draw_on_device(generator, input)
+
+    def _named(self) -> tuple[int, int, int, int]:
+        if self._position is None:
             raise RuntimeError("StreamDropout needs restart() before a forward pass in training mode")
-        return input * self._draw(input)
+        return self._position
 
     def _draw_on_cpu(self, numbers: numpy.random.Generator, like: torch.Tensor) -> torch.Tensor:
         bits = numbers.integers(0, _LEVELS, size=like.numel(), dtype=numpy.uint16).view(numpy.int16)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 
-def describe(threads: int, device: str) -> dict[str, Any]:
+def describe(threads: int, device: str, engine: str) -> dict[str, Any]:
     """Return the environment as plain values for environment.json.
 
     Args:
         threads: torch's intra-op threads of the run.
         device: the device type, such as "cpu".
+        engine: "fused" where compiled kernels trained, "plain" where torch did alone.
     """
     import psutil
 
@@ -24,6 +25,7 @@ def describe(threads: int, device: str) -> dict[str, Any]:
         "stepladder": _version("stepladder"),
         "torch": _version("torch"),
         "numpy": _version("numpy"),
+        "numba": _version("numba"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
         "processor": processor_name(),
@@ -31,6 +33,7 @@ def describe(threads: int, device: str) -> dict[str, Any]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "threads": threads,
         "device": device,
+        "engine": engine,
         "git_commit": _git_commit(),
     }
 

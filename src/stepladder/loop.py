@@ -12,43 +12,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from stepladder import dropout, randomness
-from stepladder.augment import augment
+from stepladder import dropout, fused, randomness
+from stepladder.augment import affine_maps, augment
 from stepladder.errors import TrainingError
+from stepladder.inputs import Images, Normalisation
+from stepladder.memory import keep_freed_memory
 from stepladder.schedule import RateTable
 from stepladder.spec import Recipe
 
 EVALUATION_BATCH = 1000
-
-
-@dataclass(frozen=True)
-class Images:
-    """Labelled images on the device: uint8 of shape (N, C, H, W) and int64 labels of shape (N,)."""
-
-    pixels: torch.Tensor
-    labels: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """Mean and standard deviation a channel, of pixels scaled to [0, 1], from the training images only."""
-
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-
-    def scale(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return uint8 pixels as floats in [0, 1]."""
-        return pixels.to(torch.float32).div_(255)
-
-    def apply(self, scaled: torch.Tensor) -> torch.Tensor:
-        """Return pixels from [0, 1] with mean 0 and deviation 1 over the training set, channel by channel."""
-        shape = (1, -1, 1, 1)
-        mean = torch.tensor(self.mean, device=scaled.device).view(shape)
-        deviation = torch.tensor(self.deviation, device=scaled.device).view(shape)
-        return (scaled - mean) / deviation
 
 
 @dataclass(frozen=True)
@@ -94,6 +66,7 @@ class Loop:
         normalisation: how pixels become inputs.
         seed: what all random numbers derive from.
         device: where to compute.
+        engine: "fused" for compiled kernels, "plain" for torch alone; None takes the kernels where they can be used.
     """
 
     def __init__(
@@ -104,7 +77,9 @@ class Loop:
         normalisation: Normalisation,
         seed: int,
         device: torch.device,
+        engine: str | None = None,
     ) -> None:
+        keep_freed_memory()
         self.dropouts = dropout.use_streams(module)
         # Channels-last convolutions are faster on processors and GPUs alike for nets this small.
         self.module = module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -117,6 +92,12 @@ class Loop:
         self.optimiser = build_optimiser(self.module, recipe)
         self.rates = RateTable(recipe, self.steps)
         self.average = self._live_state() if recipe.averaging else None
+        self.engine = engine or choose_engine(self.module, device)
+        # The training pass; evaluation is torch's.
+        self._training_net: Callable[[torch.Tensor], torch.Tensor] = self.module
+        if self.engine == "fused" and isinstance(self.module, nn.Sequential):
+            fused.use_threads(torch.get_num_threads())
+            self._training_net = fused.FusedNet(self.module)
 
     def train_epoch(
         self,
@@ -199,8 +180,12 @@ class Loop:
         return torch.from_numpy(order).to(self.device)
 
     def _batch(self, chosen: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
-        scaled = self.normalisation.scale(self.training.pixels[chosen])
         generator = randomness.torch_stream(self.seed, "augment", epoch, step, device=self.device)
+        if self.engine == "fused" and not self.recipe.augmentation.is_none:
+            pixels = self.training.pixels
+            maps = affine_maps(self.recipe.augmentation, len(chosen), (pixels.shape[2], pixels.shape[3]), generator)
+            return fused.warp(pixels, chosen, maps, self.normalisation)
+        scaled = self.normalisation.scale(self.training.pixels[chosen])
         # Augment before normalising: what moves in from outside must be background, which is 0 only here.
         varied = augment(scaled, self.recipe.augmentation, generator)
         return self.normalisation.apply(varied).contiguous(memory_format=torch.channels_last)
@@ -209,17 +194,26 @@ class Loop:
         self, inputs: torch.Tensor, labels: torch.Tensor, epoch: int, step: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         for layer, module in enumerate(self.dropouts):
-            module.restart(self.seed, layer, epoch, step, self.device)
-        logits = self._logits(inputs).to(torch.float32)
+            module.restart(self.seed, layer, epoch, step)
+        with self._precision():
+            logits = self._training_net(inputs).flatten(1).to(torch.float32)
         smoothing = self.recipe.label_smoothing
         return logits, functional.cross_entropy(logits, labels, label_smoothing=smoothing)
 
-    def _logits(self, inputs: torch.Tensor, weights: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
+    def _precision(self) -> torch.autocast:
         mixed = self.recipe.precision == "bfloat16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
-            outputs: torch.Tensor = torch.func.functional_call(self.module, weights or {}, inputs)
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed)
+
+    def _logits(self, inputs: torch.Tensor, weights: dict[str, torch.Tensor]) -> torch.Tensor:
+        with self._precision():
+            outputs: torch.Tensor = torch.func.functional_call(self.module, weights, inputs)
         # A net that ends in a convolution gives (N, K, 1, 1).
         return outputs.flatten(1)
+
+
+def choose_engine(module: nn.Module, device: torch.device) -> str:
+    """Return "fused" where the compiled kernels can train the module, or else "plain"."""
+    return "fused" if device.type == "cpu" and isinstance(module, nn.Sequential) and not fused.missing() else "plain"
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
@@ -235,7 +229,7 @@ def build_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     match recipe.optimiser:
         case "sgd":
             return torch.optim.SGD(
-                parameters, lr=rate, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=decay
+                parameters, lr=rate, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=decay, fused=True
             )
         case "adam":
             return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)

@@ -14,7 +14,8 @@ from torch import nn
 
 from stepladder import data, environment, randomness
 from stepladder.errors import SpecError
-from stepladder.loop import EvaluationPass, Images, Loop, Normalisation, Progress
+from stepladder.inputs import Images, Normalisation
+from stepladder.loop import EvaluationPass, Loop, Progress
 from stepladder.notation import Net
 from stepladder.runs import Checkpoint, EpochRow, EpochTime, RunFolder, tensor_digest
 from stepladder.spec import Experiment
@@ -151,7 +152,7 @@ class _Session:
             return
         loop, materials = self._set_up()
         if self.folder:
-            self.folder.write_environment(environment.describe(self.threads, self.device.type))
+            self.folder.write_environment(environment.describe(self.threads, self.device.type, loop.engine))
             if self.start is not None:
                 self.folder.write_rows(self.start)
         evaluation: EvaluationPass | None = None
