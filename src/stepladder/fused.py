@@ -37,11 +37,13 @@ def missing() -> str | None:
 
 
 def use_threads(count: int) -> None:
-    """Let the kernels use this many threads."""
+    """Let the kernels and torch use this many threads each, one after the other."""
     import numba
 
     most = numba.config.NUMBA_NUM_THREADS
     numba.set_num_threads(max(1, min(count, most)))
+    # Numba and torch may share one OpenMP, whose number of threads Numba raises to all cores when it starts.
+    torch.set_num_threads(count)
 
 
 class FusedNet:

@@ -291,6 +291,11 @@ def _restore(loop: Loop, tensors: dict[str, torch.Tensor]) -> None:
         slots.setdefault(int(index), {})[slot] = tensor
     groups = loop.optimiser.state_dict()["param_groups"]
     loop.optimiser.load_state_dict({"state": slots, "param_groups": groups})
+    # Fused optimisers walk memory, so each slot has to lie in memory as its parameter does: channels last.
+    for parameter, values in loop.optimiser.state.items():
+        for slot, value in values.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                values[slot] = torch.empty_like(parameter).copy_(value)
 
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
