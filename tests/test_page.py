@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -112,6 +113,31 @@ def test_curves_say_the_values_under_the_pointer(page: Page, found: dict[str, An
         assert [text.split()[1] for text in readings(page, 3)] == expected
         assert [text.split()[1] for text in readings(page, 0)] == [f"{row['train_loss']:.4f}" for row in rows]
         assert f"epoch {epoch} of 2" in page.locator("#curves .legend").inner_text()
+
+
+def test_curves_and_table_say_the_same_where_rounding_is_delicate(
+    browser: Browser, climbed: Path, found: dict[str, Any]
+) -> None:
+    """Rounding twice makes 0.5825 of the first loss; of 0.03125 and of 99.125% the scripts would take the upper end."""
+    folder = climbed.parent / "delicate"
+    changed = copy.deepcopy(found)
+    for row, loss in zip(changed["steps"][0]["runs"][0]["rows"], (0.582449, 0.03125), strict=True):
+        row |= {"train_loss": loss, "train_count": 800, "train_correct": 793}
+    facts.save(changed, folder)
+    write_report(folder)
+    window = open_page(browser, folder / "report.html")
+    page = window.page
+    cells = page.locator("tr:has(> td:text-is('1: The basic skeleton'))").evaluate_all(
+        "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+    )
+    assert [[row[3], row[5]] for row in cells] == [["0.5824", "99.12%"], ["0.0312", "99.12%"]]
+    page.locator("#curves .panels").focus()
+    for key, row in zip(("ArrowLeft", "ArrowRight"), cells, strict=True):
+        page.keyboard.press(key)
+        shown = [readings(page, panel)[0].split()[1] for panel in (0, 1, 2, 3)]
+        assert shown == [row[3], row[4], row[5].rstrip("%"), row[6].rstrip("%")]
+    assert window.complaints == []
+    window.page.context.close()
 
 
 def test_curves_obey_the_keyboard_and_the_legend(page: Page) -> None:

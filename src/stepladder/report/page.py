@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import re
 from functools import cache
 from importlib.resources import files
@@ -14,6 +15,7 @@ import numpy
 from markupsafe import Markup
 from PIL import Image
 
+from stepladder.evaluate import mean
 from stepladder.pictures.architecture import architecture
 from stepladder.pictures.blocks import KINDS
 from stepladder.pictures.style import INK, inline_svg, mix
@@ -165,7 +167,7 @@ def _payload(facts: Facts) -> Facts:
                 "title": step["title"],
                 "parameters": step["parameters"],
                 "accuracy": step["evaluation"]["mean"],
-                "deviation": step["evaluation"]["deviation"],
+                "text": accuracy(step["evaluation"]),
                 "seeds": len(step["runs"]),
             }
             for step in facts["steps"]
@@ -184,12 +186,36 @@ def _curves(step: Facts) -> Facts:
                 "seed": run["seed"],
                 "trainLoss": [round(row["train_loss"], 5) for row in run["rows"]],
                 "evaluationLoss": [round(row["evaluation_loss"], 5) for row in run["rows"]],
-                "train": [100 * row["train_correct"] / row["train_count"] for row in run["rows"]],
-                "evaluation": [100 * row["evaluation_correct"] / row["evaluation_count"] for row in run["rows"]],
+                "train": [_share(row, "train") for row in run["rows"]],
+                "evaluation": [_share(row, "evaluation") for row in run["rows"]],
             }
             for run in step["runs"]
         ],
+        "readings": _readings(step),
     }
+
+
+def _readings(step: Facts) -> Facts:
+    """Return what the curves say at each epoch, the mean of the seeds, written as the page's tables write it.
+
+    Scripts would round once more what was rounded for drawing, and they round halves up where Python takes the even
+    neighbour; so the words are made here, and the scripts only show them.
+    """
+    epochs = list(zip(*(run["rows"] for run in step["runs"]), strict=True))
+    rates = step["learning_rates"]
+    ends = [math.floor((len(rates) - 1) * epoch / len(epochs) + 0.5) for epoch in range(1, len(epochs) + 1)]
+    return {
+        "trainLoss": [f"{mean([row['train_loss'] for row in rows]):.4f}" for rows in epochs],
+        "evaluationLoss": [f"{mean([row['evaluation_loss'] for row in rows]):.4f}" for rows in epochs],
+        "train": [f"{mean([_share(row, 'train') for row in rows]):.2f}" for rows in epochs],
+        "evaluation": [f"{mean([_share(row, 'evaluation') for row in rows]):.2f}" for rows in epochs],
+        "rates": [f"{rates[end]:.3g}" for end in ends],
+    }
+
+
+def _share(row: Facts, part: str) -> float:
+    """Return the percentage of right answers in a row's part, "train" or "evaluation"."""
+    return float(100 * row[f"{part}_correct"] / row[f"{part}_count"])
 
 
 def _script_json(values: Facts) -> str:

@@ -181,8 +181,7 @@ class Curves {
         if (inside) shape(panel.cursor, "circle", { cx: x, cy: y, r: 4, style: `--step:var(--s${one.colour})` });
         const reading = make(panel.reading, "span", { style: `color:var(--s${one.colour})` });
         make(reading, "b", {}, `${one.number} `);
-        const text = panel.value === "rates" ? Number(value.toPrecision(3)) : value.toFixed(panel.target === undefined ? 4 : 2);
-        reading.append(String(text));
+        reading.append(one.readings[panel.value][this.epoch - 1]);
       }
     }
   }
@@ -221,7 +220,7 @@ function drawPublished(root, tip, published, own) {
     own: true,
     source: `This climb, step ${one.number}: ${one.title}`,
     statistic: one.seeds > 1 ? "mean" : "single",
-    detail: one.seeds > 1 ? `mean ± ${one.deviation.toFixed(2)} over ${one.seeds} seeds, last epoch` : "one run, last epoch",
+    detail: one.seeds > 1 ? `mean over ${one.seeds} seeds, last epoch` : "one run, last epoch",
   }));
   const all = [...published, ...steps];
   const count = (value) => value.toLocaleString("en");
@@ -250,7 +249,7 @@ function drawPublished(root, tip, published, own) {
     shape(axis, "text", { x: box.left + 4, y: box.top + 4 }, "test accuracy (%)");
     const taken = all.map((one) => [x(one.parameters) - 9, y(one.accuracy) - 9, x(one.parameters) + 9, y(one.accuracy) + 9]);
     for (const one of all) {
-      const label = `${one.source}: ${one.own ? one.accuracy.toFixed(2) : one.accuracy}%, ${count(one.parameters)} parameters (${one.detail})`;
+      const label = `${one.source}: ${one.text ?? `${one.accuracy}%`}, ${count(one.parameters)} parameters (${one.detail})`;
       const group = shape(svg, "g", { tabindex: 0, role: "img", "aria-label": label });
       if (one.own) group.style.setProperty("--step", `var(--s${one.colour})`);
       const mark = marks[one.statistic](group, x(one.parameters), y(one.accuracy));
