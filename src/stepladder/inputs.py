@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
@@ -31,7 +32,12 @@ class Normalisation:
 
     def apply(self, scaled: torch.Tensor) -> torch.Tensor:
         """Return pixels from [0, 1] with mean 0 and deviation 1 over the training set, channel by channel."""
-        shape = (1, -1, 1, 1)
-        mean = torch.tensor(self.mean, device=scaled.device).view(shape)
-        deviation = torch.tensor(self.deviation, device=scaled.device).view(shape)
-        return (scaled - mean) / deviation
+        return (scaled - _a_channel(self.mean, scaled.device)) / _a_channel(self.deviation, scaled.device)
+
+
+@lru_cache(maxsize=64)
+def _a_channel(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """Return the values as (1, C, 1, 1) on the device; kept, since to send them there would make the host wait."""
+    # Made outside inference mode, or what evaluation asked for first could not be trained with afterwards.
+    with torch.inference_mode(False):
+        return torch.tensor(values, device=device).view(1, -1, 1, 1)

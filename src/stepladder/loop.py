@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from stepladder.inputs import Images, Normalisation
 from stepladder.memory import keep_freed_memory
 from stepladder.schedule import RateTable
 from stepladder.spec import Recipe
+from stepladder.stages import Stage, untimed
+from stepladder.tally import Tally
 
 EVALUATION_BATCH = 1000
 
@@ -67,6 +68,11 @@ class Loop:
         seed: what all random numbers derive from.
         device: where to compute.
         engine: "fused" for compiled kernels, "plain" for torch alone; None takes the kernels where they can be used.
+
+    Attributes:
+        stage: called with the name of each stage of the work; set it to a clock to see where the time goes.
+        deferred: whether losses stay on the device until an epoch ends, so that nothing waits for it before; so it is
+            wherever the device is no processor.
     """
 
     def __init__(
@@ -88,6 +94,8 @@ class Loop:
         self.normalisation = normalisation
         self.seed = seed
         self.device = device
+        self.stage: Stage = untimed
+        self.deferred = device.type != "cpu"
         self.steps = steps_per_epoch(len(training), recipe.batch_size)
         self.optimiser = build_optimiser(self.module, recipe)
         self.rates = RateTable(recipe, self.steps)
@@ -110,39 +118,56 @@ class Loop:
         Args:
             epoch: its index, from 0.
             watched_losses: the losses of the epochs before, for schedules that watch them.
-            report: called after every step.
+            report: called after every step; where losses are deferred after the last one only.
 
         Raises:
-            TrainingError: if the loss stops being a finite number; the optimiser step is not taken.
+            TrainingError: if the loss stops being a finite number; the optimiser step is not taken. Where losses are
+                deferred that is seen when the epoch ends, and the module goes back to where the epoch began.
         """
         self.module.train()
-        order = self._order(epoch)
-        rates = self.rates.epoch(epoch, watched_losses)
-        loss_sum, correct, seen, value = 0.0, 0, 0, math.nan
+        with self.stage("data"):
+            order = self._order(epoch)
+            rates = self.rates.epoch(epoch, watched_losses)
+        start = self._live_state() if self.deferred else None
+        tally = Tally(self.steps, self.device, self.deferred)
         started = time.perf_counter()
         for step, chosen in enumerate(torch.split(order, self.recipe.batch_size)[: self.steps]):
             for group in self.optimiser.param_groups:
                 group["lr"] = rates[step]
-            labels = self.training.labels[chosen]
-            logits, loss = self._forward(self._batch(chosen, epoch, step), labels, epoch, step)
-            value = loss.item()
-            if not math.isfinite(value):
-                raise _not_a_number(epoch, step, value, self.recipe, rates[step])
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimiser.step()
-            self._update_average(epoch * self.steps + step)
-            loss_sum += value * len(labels)
-            correct += int((logits.argmax(1) == labels).sum())
-            seen += len(labels)
-            if report is not None:
-                elapsed = time.perf_counter() - started
-                report(Progress(epoch + 1, step + 1, self.steps, value, correct / seen, elapsed))
-        return TrainingPass(loss_sum / seen, correct, seen, value, rates[-1])
+            with self.stage("data"):
+                labels = self.training.labels[chosen]
+            with self.stage("augmentation"):
+                inputs = self._batch(chosen, epoch, step)
+            with self.stage("forward"):
+                logits, loss = self._forward(inputs, labels, epoch, step)
+            if not tally.add_loss(loss):
+                raise _not_a_number(epoch, step, tally.losses[step], self.recipe, rates[step])
+            with self.stage("backward"):
+                self.optimiser.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+            with self.stage("optimiser"):
+                self.optimiser.step()
+            with self.stage("averaging"):
+                self._update_average(epoch * self.steps + step)
+            tally.add_answers(logits, labels)
+            if report is not None and not self.deferred:
+                report(self._progress(epoch, tally, started))
+        tally.settle()
+        bad = tally.first_bad_step()
+        if bad is not None and start is not None:
+            self.module.load_state_dict(start)
+            raise _not_a_number(epoch, bad, tally.losses[bad], self.recipe, rates[bad])
+        if report is not None and self.deferred:
+            report(self._progress(epoch, tally, started))
+        return TrainingPass(tally.mean_loss(), tally.correct, tally.count, tally.losses[-1], rates[-1])
 
     @torch.inference_mode()
     def evaluate(self, images: Images) -> EvaluationPass:
         """Return loss and correct answers of the module in evaluation mode, without augmentation or dropout."""
+        with self.stage("evaluation"):
+            return self._evaluate(images)
+
+    def _evaluate(self, images: Images) -> EvaluationPass:
         self.module.eval()
         weights = self.average or {}
         logits = []
@@ -157,6 +182,10 @@ class Loop:
     def state(self) -> dict[str, torch.Tensor]:
         """Return the weights and statistics that are evaluated: the module's, or their moving average."""
         return self._live_state() if self.average is None else dict(self.average)
+
+    def _progress(self, epoch: int, tally: Tally, started: float) -> Progress:
+        step, elapsed = len(tally.losses), time.perf_counter() - started
+        return Progress(epoch + 1, step, self.steps, tally.losses[-1], tally.correct / tally.count, elapsed)
 
     def _live_state(self) -> dict[str, torch.Tensor]:
         return {name: tensor.detach().clone() for name, tensor in self.module.state_dict().items()}
