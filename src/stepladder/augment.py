@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def affine_maps(
-    augmentation: Augmentation, count: int, size: tuple[int, int], generator: torch.Generator
+    augmentation: Augmentation,
+    count: int,
+    size: tuple[int, int],
+    generator: torch.Generator | Sequence[torch.Generator],
 ) -> torch.Tensor:
     """Return ``count`` affine maps, shape (count, 2, 3), from output to input positions in [-1, 1].
 
@@ -26,11 +30,12 @@ def affine_maps(
         count: how many maps.
         size: rows and columns of the images, to turn pixels into the unit square (and for images that are not
             square, to keep a rotation a rotation).
-        generator: where the numbers come from; it decides the device.
+        generator: where the numbers come from; it decides the device. Several share the maps evenly, in their order.
     """
-    device = generator.device
+    generators = [generator] if isinstance(generator, torch.Generator) else generator
+    device, share = generators[0].device, count // len(generators)
     # Five numbers a sample, always, so that turning one kind on or off leaves the draws of the others alone.
-    draws = torch.rand((count, 5), generator=generator, device=device).mul_(2).sub_(1)
+    draws = torch.cat([torch.rand((share, 5), generator=one, device=device) for one in generators]).mul_(2).sub_(1)
     angle = draws[:, 0] * math.radians(augmentation.rotation)
     shear = torch.tan(draws[:, 1] * math.radians(augmentation.shear))
     scale = 1 + draws[:, 2] * augmentation.scale
@@ -53,13 +58,16 @@ def affine_maps(
     return maps
 
 
-def augment(images: torch.Tensor, augmentation: Augmentation, generator: torch.Generator) -> torch.Tensor:
+def augment(
+    images: torch.Tensor, augmentation: Augmentation, generator: torch.Generator | Sequence[torch.Generator]
+) -> torch.Tensor:
     """Return augmented copies of the images; the same tensor when the augmentation does nothing.
 
     Args:
         images: floats of shape (N, C, H, W) whose background is 0: what moves in from outside is 0.
         augmentation: the limits of each kind.
-        generator: where the numbers come from, on the device of the images.
+        generator: where the numbers come from, on the device of the images. Several share the images evenly, in their
+            order.
     """
     if augmentation.is_none:
         return images
