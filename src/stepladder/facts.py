@@ -252,16 +252,31 @@ def _step(
 def recipe_text(recipe: Recipe) -> str:
     """Return a recipe in one line for people."""
     parts = [f"{recipe.epochs} epochs", f"batch {recipe.batch_size}"]
-    name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[recipe.optimiser]
-    if recipe.optimiser == "sgd" and recipe.momentum:
+    name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "muon": "Muon and SGD"}[recipe.optimiser]
+    if recipe.optimiser in ("sgd", "muon") and recipe.momentum:
         name += f" with {'Nesterov ' if recipe.nesterov else ''}momentum {recipe.momentum:g}"
-    parts += [name, f"learning rate {recipe.learning_rate:g}", f"schedule {recipe.schedule.kind}"]
+    parts += [name, f"learning rate {recipe.learning_rate:g}"]
+    if recipe.optimiser == "muon":
+        parts.append(f"{recipe.matrix_rate:g} for Muon")
+    if recipe.bias_rate != 1:
+        parts.append(f"{recipe.bias_rate:g} times that for batch-norm biases")
+    parts.append(f"schedule {recipe.schedule.kind}")
     if recipe.weight_decay:
         parts.append(f"weight decay {recipe.weight_decay:g}")
     if recipe.label_smoothing:
         parts.append(f"label smoothing {recipe.label_smoothing:g}")
     if recipe.averaging:
         parts.append(f"moving average of the weights {recipe.averaging:g}")
+    if recipe.tail_averaging:
+        parts.append(f"average of the weights over the last {recipe.tail_averaging:.0%}")
+    if recipe.lookahead:
+        parts.append(f"Lookahead every {recipe.lookahead} steps")
+    if recipe.initialisation != "random":
+        parts.append(f"{recipe.initialisation} initialisation")
+    if recipe.first_layer != "random":
+        parts.append(f"first layer {recipe.first_layer.replace('-', ', ')}")
+    if recipe.norm_momentum != 0.1:
+        parts.append(f"batch-norm momentum {recipe.norm_momentum:g}")
     parts += [f"augmentation: {recipe.augmentation}", recipe.precision]
     return ", ".join(parts)
 

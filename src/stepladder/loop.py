@@ -13,9 +13,11 @@ from torch.nn import functional
 
 from stepladder import dropout, fused, randomness
 from stepladder.augment import affine_maps, augment
+from stepladder.averaging import build_averaging
 from stepladder.errors import TrainingError
 from stepladder.inputs import Images, Normalisation
 from stepladder.memory import keep_freed_memory
+from stepladder.optimisers import build_optimiser, set_rate
 from stepladder.schedule import RateTable
 from stepladder.spec import Recipe
 from stepladder.stages import Stage, untimed
@@ -99,7 +101,7 @@ class Loop:
         self.steps = steps_per_epoch(len(training), recipe.batch_size)
         self.optimiser = build_optimiser(self.module, recipe)
         self.rates = RateTable(recipe, self.steps)
-        self.average = self._live_state() if recipe.averaging else None
+        self._averaging = build_averaging(self.module, recipe, recipe.epochs * self.steps)
         self.engine = engine or choose_engine(self.module, device)
         # The training pass; evaluation is torch's.
         self._training_net: Callable[[torch.Tensor], torch.Tensor] = self.module
@@ -132,8 +134,7 @@ class Loop:
         tally = Tally(self.steps, self.device, self.deferred)
         started = time.perf_counter()
         for step, chosen in enumerate(torch.split(order, self.recipe.batch_size)[: self.steps]):
-            for group in self.optimiser.param_groups:
-                group["lr"] = rates[step]
+            set_rate(self.optimiser, rates[step])
             with self.stage("data"):
                 labels = self.training.labels[chosen]
             with self.stage("augmentation"):
@@ -148,7 +149,8 @@ class Loop:
             with self.stage("optimiser"):
                 self.optimiser.step()
             with self.stage("averaging"):
-                self._update_average(epoch * self.steps + step)
+                if self._averaging is not None:
+                    self._averaging.update(epoch * self.steps + step)
             tally.add_answers(logits, labels)
             if report is not None and not self.deferred:
                 report(self._progress(epoch, tally, started))
@@ -179,8 +181,13 @@ class Loop:
         correct = int((joined.argmax(1) == images.labels).sum())
         return EvaluationPass(loss, correct, len(images), joined)
 
+    @property
+    def average(self) -> dict[str, torch.Tensor] | None:
+        """The average of the weights that is evaluated in their place, by their names; None if there is none."""
+        return self._averaging.state if self._averaging is not None else None
+
     def state(self) -> dict[str, torch.Tensor]:
-        """Return the weights and statistics that are evaluated: the module's, or their moving average."""
+        """Return the weights and statistics that are evaluated: the module's, or their average."""
         return self._live_state() if self.average is None else dict(self.average)
 
     def _progress(self, epoch: int, tally: Tally, started: float) -> Progress:
@@ -189,19 +196,6 @@ class Loop:
 
     def _live_state(self) -> dict[str, torch.Tensor]:
         return {name: tensor.detach().clone() for name, tensor in self.module.state_dict().items()}
-
-    @torch.no_grad()
-    def _update_average(self, step: int) -> None:
-        if self.average is None:
-            return
-        # The first steps count less than a full memory would: an average that still holds the random start
-        # would take thousands of steps to forget it.
-        decay = min(self.recipe.averaging, (1 + step) / (10 + step))
-        live = self.module.state_dict()
-        names = [name for name, tensor in live.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_([self.average[name] for name in names], [live[name] for name in names], 1 - decay)
-        for name in live.keys() - set(names):
-            self.average[name].copy_(live[name])
 
     def _order(self, epoch: int) -> torch.Tensor:
         numbers = randomness.numpy_stream(self.seed, "shuffle", epoch)
@@ -249,21 +243,6 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
     """Return the optimiser steps an epoch; a last batch of one image is left out (batch-norm cannot use it)."""
     full, rest = divmod(count, batch_size)
     return full + (1 if rest > 1 else 0)
-
-
-def build_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return torch's optimiser for the recipe over all parameters."""
-    parameters = list(module.parameters())
-    rate, decay = recipe.learning_rate, recipe.weight_decay
-    match recipe.optimiser:
-        case "sgd":
-            return torch.optim.SGD(
-                parameters, lr=rate, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=decay, fused=True
-            )
-        case "adam":
-            return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
-        case "adamw":
-            return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
 
 
 def _not_a_number(epoch: int, step: int, value: float, recipe: Recipe, rate: float) -> TrainingError:

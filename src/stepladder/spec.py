@@ -9,7 +9,16 @@ import tomllib
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from stepladder.errors import NotationError, SpecError
 from stepladder.notation import Net
@@ -136,6 +145,18 @@ class Augmentation(Spec):
         return {kind: limit for kind, limit in kinds.items() if limit[0]}
 
 
+_LATER = {
+    "matrix_rate",
+    "bias_rate",
+    "tail_averaging",
+    "lookahead",
+    "initialisation",
+    "first_layer",
+    "norm_momentum",
+}
+"""Fields of recipes that the first version did not have; they are written only where they are not at their default."""
+
+
 class Recipe(Spec):
     """How to train."""
 
@@ -143,14 +164,19 @@ class Recipe(Spec):
     """Passes over the training images."""
     batch_size: Annotated[int, Field(ge=2)] = 128
     """Images a step; batch normalisation needs at least two."""
-    optimiser: Literal["sgd", "adam", "adamw"] = "sgd"
-    """Rule that turns gradients into steps."""
+    optimiser: Literal["sgd", "adam", "adamw", "muon"] = "sgd"
+    """Rule that turns gradients into steps. muon: convolution and linear weights by Muon, all others by SGD."""
     learning_rate: Positive = 0.1
     """Learning rate; the peak, where the schedule changes it."""
+    matrix_rate: Positive = 0.02
+    """Learning rate of the weights that Muon trains, where ``learning_rate`` is that of the others; the schedule
+    changes both alike."""
+    bias_rate: Positive = 1.0
+    """How many times the learning rate the biases of batch normalisation get."""
     momentum: Probability = 0.9
-    """Momentum of SGD; the other optimisers keep their own averages."""
+    """Momentum of SGD and Muon; the other optimisers keep their own averages."""
     nesterov: bool = True
-    """Whether SGD looks ahead along its momentum (Nesterov)."""
+    """Whether SGD and Muon look ahead along their momentum (Nesterov)."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Pull of the weights towards zero."""
     label_smoothing: Probability = 0.0
@@ -158,6 +184,19 @@ class Recipe(Spec):
     averaging: Probability = 0.0
     """Decay of the exponential moving average of the weights, a step; the average is what is evaluated and kept. 0:
     no average."""
+    tail_averaging: Probability = 0.0
+    """Share of the run, at its end, over whose steps the weights are averaged evenly (stochastic weight averaging); the
+    average is what is evaluated and kept. 0: no average."""
+    lookahead: Annotated[int, Field(ge=0)] = 0
+    """Steps after which slow weights go half of the way to the trained ones, which start from there (Lookahead); the
+    slow ones are evaluated and kept. 0: no slow weights."""
+    initialisation: Literal["random", "dirac"] = "random"
+    """First weights of the convolutions. dirac: all but the first convolution pass their inputs on as they are."""
+    first_layer: Literal["random", "whitening", "whitening-frozen"] = "random"
+    """First weights of the first convolution. whitening: principal components of training patches, which are then
+    trained, or frozen."""
+    norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Weight of the newest batch in the running statistics of batch normalisation."""
     schedule: Schedule = Constant()
     """How the learning rate changes."""
     augmentation: Augmentation = Augmentation()
@@ -167,9 +206,24 @@ class Recipe(Spec):
 
     @model_validator(mode="after")
     def _nesterov_needs_momentum(self) -> Self:
-        if self.optimiser == "sgd" and self.nesterov and self.momentum == 0:
+        if self.optimiser in ("sgd", "muon") and self.nesterov and self.momentum == 0:
             raise ValueError("nesterov needs a momentum above 0: set momentum = 0.9 or nesterov = false")
         return self
+
+    @model_validator(mode="after")
+    def _at_most_one_average(self) -> Self:
+        kinds = {name: getattr(self, name) for name in ("averaging", "tail_averaging", "lookahead")}
+        used = [f"{name} = {value:g}" for name, value in kinds.items() if value]
+        if len(used) > 1:
+            raise ValueError(f"one kind of average at a time: set all but one of {', '.join(used)} to 0")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused_later_fields(self, inner: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Experiments are told apart by what this gives. Those made before a field was there have to stay the same.
+        values: dict[str, Any] = inner(self)
+        fields = type(self).model_fields
+        return {name: value for name, value in values.items() if name not in _LATER or value != fields[name].default}
 
 
 class Experiment(Spec):

@@ -14,6 +14,7 @@ from torch import nn
 
 from stepladder import data, environment, randomness
 from stepladder.errors import SpecError
+from stepladder.initialise import prepare_module
 from stepladder.inputs import Images, Normalisation
 from stepladder.loop import EvaluationPass, Loop, Progress
 from stepladder.notation import Net
@@ -188,6 +189,8 @@ class _Session:
         materials = prepare(self.experiment, self.dataset, self.device)
         module = build_module(self.experiment, materials.input_shape)
         _check_outputs(module, materials)
+        recipe, seed = self.experiment.recipe, self.experiment.seed
+        prepare_module(module, recipe, materials.training, materials.normalisation, seed)
         loop = Loop(
             module,
             self.experiment.recipe,
