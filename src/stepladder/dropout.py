@@ -46,12 +46,20 @@ class StreamDropout(nn.Dropout):
         """Return the input with elements dropped in training mode, the input itself otherwise."""
         if not self.training or self._dropped_levels == 0:
             return input
+        return input * self.mask(input)
+
+    def mask(self, like: torch.Tensor) -> torch.Tensor:
+        """Return what an input is multiplied by: 0 where it is dropped, just above 1 where it is kept.
+
+        Args:
+            like: an input; the mask gets its shape, type, device and order in memory.
+        """
         seed, layer, epoch, step = self._named()
-        if input.device.type == "cpu":
+        if like.device.type == "cpu":
             numbers = randomness.numpy_stream(seed, "dropout", layer, epoch, step)
-            return input * self._draw_on_cpu(numbers, input)
-        generator = randomness.torch_stream(seed, "dropout", layer, epoch, step, device=input.device)
-        return input * self._draw_on_device(generator, input)
+            return self._draw_on_cpu(numbers, like)
+        generator = randomness.torch_stream(seed, "dropout", layer, epoch, step, device=like.device)
+        return self._draw_on_device(generator, like)
 
     def _named(self) -> tuple[int, int, int, int]:
         if self._position is None:

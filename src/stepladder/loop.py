@@ -142,7 +142,7 @@ class Loop:
             with self.stage("forward"):
                 logits, loss = self._forward(inputs, labels, epoch, step)
             if not tally.add_loss(loss):
-                raise _not_a_number(epoch, step, tally.losses[step], self.recipe, rates[step])
+                raise not_a_number(epoch, step, tally.losses[step], self.recipe, rates[step])
             with self.stage("backward"):
                 self.optimiser.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -158,7 +158,7 @@ class Loop:
         bad = tally.first_bad_step()
         if bad is not None and start is not None:
             self.module.load_state_dict(start)
-            raise _not_a_number(epoch, bad, tally.losses[bad], self.recipe, rates[bad])
+            raise not_a_number(epoch, bad, tally.losses[bad], self.recipe, rates[bad])
         if report is not None and self.deferred:
             report(self._progress(epoch, tally, started))
         return TrainingPass(tally.mean_loss(), tally.correct, tally.count, tally.losses[-1], rates[-1])
@@ -245,7 +245,8 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
     return full + (1 if rest > 1 else 0)
 
 
-def _not_a_number(epoch: int, step: int, value: float, recipe: Recipe, rate: float) -> TrainingError:
+def not_a_number(epoch: int, step: int, value: float, recipe: Recipe, rate: float) -> TrainingError:
+    """Return the error for a loss that is ``value`` in an epoch and a step, both from 0."""
     advice = [f"a lower learning rate (try {recipe.learning_rate / 10:g})"]
     if recipe.precision != "float32":
         advice.append("precision float32")

@@ -216,11 +216,15 @@ class RunFolder:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
-    def checkpoint(self) -> Checkpoint | None:
-        """Return the newest readable checkpoint, or None when the run has to start from the beginning."""
+    def checkpoint(self, epochs: int | None = None) -> Checkpoint | None:
+        """Return the newest readable checkpoint, or None when the run has to start from the beginning.
+
+        Args:
+            epochs: the most finished epochs it may hold; None takes the newest. The last two epochs are kept.
+        """
         for name in (_CHECKPOINT, _PREVIOUS):
             found = self._read_checkpoint(self.path / name)
-            if found is not None:
+            if found is not None and (epochs is None or len(found.rows) <= epochs):
                 return found
         return None
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,14 +14,11 @@ from stepladder import data, environment, randomness
 from stepladder.errors import SpecError
 from stepladder.initialise import prepare_module
 from stepladder.inputs import Images, Normalisation
+from stepladder.keeping import conclude, gather, restore, row_of
 from stepladder.loop import EvaluationPass, Loop, Progress
 from stepladder.notation import Net
-from stepladder.runs import Checkpoint, EpochRow, EpochTime, RunFolder, tensor_digest
+from stepladder.runs import Checkpoint, EpochRow, EpochTime, RunFolder
 from stepladder.spec import Experiment
-
-_MODULE = "module."
-_OPTIMISER = "optimiser."
-_AVERAGE = "average."
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ def train(
         report: called after every training step.
 
     Raises:
-        SpecError: if the net does not fit the data.
+        SpecError: if the net does not fit the data, or the device cannot be used.
         RunError: if the folder is in use or holds another experiment.
         TrainingError: if the loss stops being a number.
     """
@@ -115,10 +110,25 @@ def prepare(experiment: Experiment, dataset: data.Dataset, device: torch.device)
 
 
 def choose_device(name: str | None) -> torch.device:
-    """Return the named device, or a GPU where there is one."""
-    if name is not None:
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Return the named device, or a GPU where there is one.
+
+    Raises:
+        SpecError: if the name is no device's, or this machine or this build of torch has none such.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    reason = "no device of this name"
+    if name.partition(":")[0] in ("cpu", "cuda", "mps"):
+        try:
+            device = torch.device(name)
+            torch.zeros(1, device=device)
+        except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for the device
+            reason = str(error).partition("\n")[0]
+        else:
+            return device
+    raise SpecError(
+        "this device cannot be used", given=f"{name} ({reason})", repair="choose cpu, or cuda where there is a GPU"
+    )
 
 
 class _Session:
@@ -163,23 +173,9 @@ class _Session:
             trained = perf_counter()
             evaluation = loop.evaluate(materials.evaluated)
             times.append(EpochTime(trained - began, perf_counter() - trained))
-            rows.append(
-                EpochRow(
-                    epoch=epoch + 1,
-                    steps=loop.steps,
-                    learning_rate=training.learning_rate,
-                    last_batch_loss=training.last_batch_loss,
-                    train_loss=training.loss,
-                    train_correct=training.correct,
-                    train_count=training.count,
-                    split=materials.split,
-                    evaluation_loss=evaluation.loss,
-                    evaluation_correct=evaluation.correct,
-                    evaluation_count=evaluation.count,
-                )
-            )
+            rows.append(row_of(epoch, loop.steps, training, evaluation, materials.split))
             if self.folder:
-                state = _gather(loop)
+                state = gather(loop)
                 self.folder.save_checkpoint(Checkpoint(tuple(rows), tuple(times), self.threads, state))
             yield rows[-1], times[-1]
         if self.folder:
@@ -188,7 +184,7 @@ class _Session:
     def _set_up(self) -> tuple[Loop, Materials]:
         materials = prepare(self.experiment, self.dataset, self.device)
         module = build_module(self.experiment, materials.input_shape)
-        _check_outputs(module, materials)
+        check_outputs(module, materials)
         recipe, seed = self.experiment.recipe, self.experiment.seed
         prepare_module(module, recipe, materials.training, materials.normalisation, seed)
         loop = Loop(
@@ -200,7 +196,7 @@ class _Session:
             self.device,
         )
         if self.start is not None:
-            _restore(loop, self.start.tensors)
+            restore(loop, self.start.tensors)
         return loop, materials
 
     def _watched(self, rows: list[EpochRow]) -> list[float]:
@@ -219,34 +215,9 @@ class _Session:
     ) -> None:
         # Asked for again when the run was killed between its last epoch and its result.
         last = evaluation or loop.evaluate(materials.evaluated)
-        weights = {name: tensor.contiguous() for name, tensor in loop.state().items()}
-        predictions = {"logits": last.logits.cpu(), "labels": materials.evaluated.labels.cpu()}
-        result: dict[str, Any] = {
-            "parameters": sum(parameter.numel() for parameter in loop.module.parameters()),
-            "epochs": len(rows),
-            "split": materials.split,
-            "data": {
-                "name": self.dataset.name,
-                "title": self.dataset.title,
-                "fingerprint": self.dataset.fingerprint,
-                "input_shape": list(self.dataset.input_shape),
-                "classes": list(self.dataset.classes),
-                "train_count": len(materials.training),
-                "evaluation_count": len(materials.evaluated),
-            },
-            "normalisation": {
-                "mean": list(materials.normalisation.mean),
-                "deviation": list(materials.normalisation.deviation),
-            },
-            "train_accuracy": rows[-1].train_accuracy,
-            "evaluation_accuracy": rows[-1].evaluation_accuracy,
-            "weights_digest": tensor_digest(weights),
-            "rows_digest": hashlib.sha256(repr(rows).encode()).hexdigest(),
-        }
-        if materials.test is not None:
-            once = loop.evaluate(materials.test)
-            result["test"] = {"correct": once.correct, "count": once.count, "loss": once.loss}
-        folder.finish(weights, predictions, result)
+        once = loop.evaluate(materials.test) if materials.test is not None else None
+        parameters = sum(parameter.numel() for parameter in loop.module.parameters())
+        conclude(folder, self.dataset, materials, rows, loop.state(), parameters, last, once)
 
 
 def _on_device(split: data.Split, device: torch.device) -> Images:
@@ -256,7 +227,8 @@ def _on_device(split: data.Split, device: torch.device) -> Images:
     return Images(pixels, labels)
 
 
-def _check_outputs(module: nn.Module, materials: Materials) -> None:
+def check_outputs(module: nn.Module, materials: Materials) -> None:
+    """Raise a SpecError if the net does not give one value a class."""
     module.eval()
     with torch.inference_mode():
         outputs = module(torch.zeros(1, *materials.input_shape)).flatten(1).shape[1]
@@ -266,40 +238,3 @@ def _check_outputs(module: nn.Module, materials: Materials) -> None:
             given=f"{outputs} outputs for {materials.classes} classes",
             repair=f"end the net with one value a class, such as 'GAP {materials.classes}C1' or '{materials.classes}F'",
         )
-
-
-def _gather(loop: Loop) -> dict[str, torch.Tensor]:
-    """Return module and optimiser state as one flat dictionary of tensors."""
-    tensors = {
-        _MODULE + name: tensor.detach().cpu().contiguous().clone() for name, tensor in loop.module.state_dict().items()
-    }
-    for name, tensor in (loop.average or {}).items():
-        tensors[_AVERAGE + name] = tensor.cpu().contiguous().clone()
-    for index, slots in loop.optimiser.state_dict()["state"].items():
-        for slot, value in slots.items():
-            if isinstance(value, torch.Tensor):
-                tensors[f"{_OPTIMISER}{index}.{slot}"] = value.detach().cpu().contiguous().clone()
-    return tensors
-
-
-def _restore(loop: Loop, tensors: dict[str, torch.Tensor]) -> None:
-    """Put gathered state back, so that the next epoch computes the same bits as if nothing had happened."""
-    loop.module.load_state_dict(_under(_MODULE, tensors))
-    for name, tensor in _under(_AVERAGE, tensors).items():
-        if loop.average is not None:
-            loop.average[name].copy_(tensor)
-    slots: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in _under(_OPTIMISER, tensors).items():
-        index, slot = name.split(".", 1)
-        slots.setdefault(int(index), {})[slot] = tensor
-    groups = loop.optimiser.state_dict()["param_groups"]
-    loop.optimiser.load_state_dict({"state": slots, "param_groups": groups})
-    # Fused optimisers walk memory, so each slot has to lie in memory as its parameter does: channels last.
-    for parameter, values in loop.optimiser.state.items():
-        for slot, value in values.items():
-            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
-                values[slot] = torch.empty_like(parameter).copy_(value)
-
-
-def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
