@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy
 import torch
 from torch import nn
 
@@ -67,41 +68,80 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Take one step along the gradients that the parameters hold."""
         for group in self.param_groups:
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if not parameters:
+                continue
             rate, momentum = group["lr"], group["momentum"]
-            for parameter in group["params"]:
-                gradient = parameter.grad
-                if gradient is None:
-                    continue
-                state = self.state[parameter]
-                if "momentum_buffer" not in state:
-                    state["momentum_buffer"] = torch.zeros_like(parameter)
-                velocity = state["momentum_buffer"].mul_(momentum).add_(gradient)
-                direction = gradient.add(velocity, alpha=momentum) if group["nesterov"] else velocity
-                if group["orthogonal"]:
-                    direction = orthogonalise(direction)
-                parameter.mul_(1 - rate * group["weight_decay"]).add_(direction, alpha=-rate)
+            gradients = [parameter.grad for parameter in parameters]
+            velocities = [self._velocity(parameter) for parameter in parameters]
+            torch._foreach_mul_(velocities, momentum)
+            torch._foreach_add_(velocities, gradients)
+            directions = velocities
+            if group["nesterov"]:
+                directions = list(torch._foreach_add(gradients, velocities, alpha=momentum))
+            if group["orthogonal"]:
+                directions = orthogonalise(directions)
+            if group["weight_decay"]:
+                torch._foreach_mul_(parameters, 1 - rate * group["weight_decay"])
+            torch._foreach_add_(parameters, directions, alpha=-rate)
+
+    def _velocity(self, parameter: torch.Tensor) -> torch.Tensor:
+        state = self.state[parameter]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        found: torch.Tensor = state["momentum_buffer"]
+        return found
 
 
-def orthogonalise(gradient: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Return the matrix nearest to orthogonal that has the gradient's singular directions, roughly and fast.
+def orthogonalise(gradients: Sequence[torch.Tensor], steps: int = 5) -> list[torch.Tensor]:
+    """Return for each gradient the orthogonal matrix that has its singular directions, roughly and fast.
 
-    Its singular values lie near 1 (from about 0.7 to 1.2) but for those that were next to nothing.
+    The singular values then lie near 1 (from about 0.7 to 1.2) but for those that were next to nothing.
 
     Args:
-        gradient: of any shape of at least two dimensions, seen as a matrix of (first, all the rest).
+        gradients: each of any shape of at least two dimensions, seen as a matrix of (first, all the rest).
         steps: of the Newton-Schulz iteration, whose coefficients are those of Muon's authors: they were chosen to
             lift small singular values fast, not to converge.
     """
+    # NumPy does products as small as these in a quarter of the time that torch takes to set out.
+    on_cpu = gradients[0].device.type == "cpu"
+    matrices: list[Any] = [_wide(gradient.numpy() if on_cpu else gradient) for gradient in gradients]
+    shape = (len(matrices), *(max(matrix.shape[axis] for matrix in matrices) for axis in (0, 1)))
+    stack: Any = numpy.zeros(shape, numpy.float32) if on_cpu else gradients[0].new_zeros(shape)
+    # All at once, with zeros around the smaller ones: what costs time here is the number of calls.
+    for place, matrix in zip(stack, matrices, strict=True):
+        place[: matrix.shape[0], : matrix.shape[1]] = matrix
+    results = []
+    for place, matrix, gradient in zip(_evened(stack, steps), matrices, gradients, strict=True):
+        part = place[: matrix.shape[0], : matrix.shape[1]]
+        part = (part if len(part) == len(gradient) else part.T).reshape(gradient.shape)
+        results.append(torch.from_numpy(part) if on_cpu else part)
+    return results
+
+
+def _wide(gradient: Any) -> Any:
     matrix = gradient.reshape(len(gradient), -1)
-    is_tall = matrix.shape[0] > matrix.shape[1]
-    if is_tall:
-        matrix = matrix.T
-    matrix = matrix / (matrix.norm() + 1e-7)
+    return matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+
+
+def _evened(stack: Any, steps: int) -> Any:
+    """Return the matrices with their singular values near 1; NumPy arrays or tensors, of shape (N, rows, columns).
+
+    X becomes a X + b X Xᵀ X + c (X Xᵀ)² X again and again. Every such X is a polynomial in X Xᵀ times the first one,
+    and polynomials in one matrix commute, so all of the work is done on square matrices of the smaller side.
+    """
+    stack = stack / ((stack * stack).sum((1, 2)) ** 0.5 + 1e-7)[:, None, None]
+    squares = stack @ stack.swapaxes(1, 2)
     first, third, fifth = _COEFFICIENTS
-    for _ in range(steps):
-        square = matrix @ matrix.T
-        matrix = torch.addmm(matrix, torch.addmm(square, square, square, beta=third, alpha=fifth), matrix, beta=first)
-    return (matrix.T if is_tall else matrix).reshape(gradient.shape)
+    unit = squares[0] * 0
+    unit[range(len(unit)), range(len(unit))] = first
+    product = None
+    for step in range(steps):
+        factor = fifth * (squares @ squares) + third * squares + unit
+        product = factor if product is None else factor @ product
+        if step + 1 < steps:
+            squares = factor @ squares @ factor
+    return product @ stack if product is not None else stack
 
 
 def _groups(module: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
