@@ -13,12 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from torch import nn
 from torch.nn import functional
+from typer.testing import CliRunner
 
+from conftest import write_mnist
 from stepladder.averaging import Averaging, build_averaging
+from stepladder.cli import app
 from stepladder.data import Dataset, statistics
-from stepladder.errors import SpecError
+from stepladder.errors import NotationError, SpecError
+from stepladder.experiments import NAMES, named
 from stepladder.initialise import make_dirac, prepare_module, whiten
 from stepladder.inputs import Images, Normalisation
+from stepladder.inspect import budget_verdict, describe
 from stepladder.notation import Net
 from stepladder.optimisers import Muon, build_optimiser, orthogonalise, set_rate
 from stepladder.runs import open_finished
@@ -65,15 +70,20 @@ def test_orthogonalising_keeps_singular_directions_and_evens_their_sizes(
     left, right = (numpy.linalg.qr(numbers.normal(size=(length, size)))[0] for length in (rows, columns))
     sizes = scale * numbers.uniform(0.2, 1, size)
     gradient = torch.tensor(left * sizes @ right.T, dtype=torch.float32)
-    found = left.T @ orthogonalise(gradient).double().numpy() @ right
+    found = left.T @ orthogonalise([gradient])[0].double().numpy() @ right
     on_diagonal = numpy.diag(found)
     assert ((on_diagonal > 0.6) & (on_diagonal < 1.3)).all()
     assert numpy.abs(found - numpy.diag(on_diagonal)).max() < 0.05
 
 
-def test_orthogonalising_sees_a_kernel_as_a_matrix_of_outputs_and_the_rest() -> None:
-    kernel = torch.randn(6, 4, 3, 3, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(orthogonalise(kernel), orthogonalise(kernel.flatten(1)).reshape(kernel.shape))
+def test_orthogonalising_several_at_once_is_the_same_as_one_by_one() -> None:
+    numbers = torch.Generator().manual_seed(0)
+    shapes = ((6, 4, 3, 3), (8, 1, 5, 5), (10, 6), (3, 1, 1, 1))
+    gradients = [torch.randn(shape, generator=numbers) for shape in shapes]
+    for gradient, found in zip(gradients, orthogonalise(gradients), strict=True):
+        assert found.shape == gradient.shape
+        alone = orthogonalise([gradient.flatten(1)])[0].reshape(gradient.shape)
+        torch.testing.assert_close(found, alone, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("nesterov", [True, False])
@@ -294,7 +304,7 @@ def test_a_frozen_first_layer_stays_as_it_began(tiny: Dataset, tmp_path: Path) -
         pass
     convolution = nn.Conv2d(1, 4, 5, bias=False)
     whiten(convolution, *images_of(tiny), seed=chosen.seed)
-    first = open_finished(tmp_path).weights()["0.weight"]
+    first = open_finished(tmp_path).weights()["conv1.weight"]
     numpy.testing.assert_allclose(first, convolution.weight.detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
@@ -308,3 +318,33 @@ def test_options_survive_the_experiment_file_and_change_its_identity(options: di
 def test_options_left_alone_are_not_written_so_that_old_experiments_stay_the_same() -> None:
     written = experiment({}).model_dump(mode="json")["recipe"]
     assert not {name for options in OPTIONS for name in options if name != "optimiser"} & written.keys()
+
+
+# --- named experiments -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_named_experiments_keep_the_budget(name: str) -> None:
+    chosen = named(name)
+    assert chosen is not None
+    assert budget_verdict(describe(Net.parse(chosen.net), (1, 28, 28)), 8000).passes
+    assert chosen.protocol == "reference"
+
+
+def test_no_name_is_also_a_net() -> None:
+    for name in NAMES:
+        with pytest.raises(NotationError):
+            Net.parse(name)
+    assert named("8C3 GAP 10C1") is None
+
+
+def test_train_takes_a_name_and_what_is_to_be_different(tmp_path: Path) -> None:
+    options = ["--data-dir", str(write_mnist(tmp_path / "data")), "--run", str(tmp_path / "run"), "--device", "cpu"]
+    changes = ["--seed", "3", "--set", "epochs=1", "--set", "augmentation.rotation=0"]
+    done = CliRunner().invoke(app, ["train", "fast", *options, *changes])
+    assert done.exit_code == 0, done.output
+    chosen, trained = named("fast"), open_finished(tmp_path / "run").experiment
+    assert chosen is not None
+    assert (trained.net, trained.seed, trained.recipe.epochs) == (chosen.net, 3, 1)
+    assert trained.recipe.augmentation == chosen.recipe.augmentation.model_copy(update={"rotation": 0.0})
+    assert trained.recipe.learning_rate == chosen.recipe.learning_rate

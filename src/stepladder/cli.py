@@ -107,7 +107,14 @@ def climb(
 
 @app.command()
 def train(
-    what: Annotated[str, typer.Argument(metavar="NET|EXPERIMENT.toml", help="A one-line net or an experiment file.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="NET|EXPERIMENT.toml|NAME",
+            help="A one-line net, an experiment file, or the name of an experiment. fast: to 99.4% on MNIST in the "
+            "least compute.",
+        ),
+    ],
     run: Annotated[Path, typer.Option(help="Run folder; the same command goes on there after a stop.")],
     data: Annotated[str | None, typer.Option(help="Data set. Default: the experiment's, or mnist.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed. Default: the experiment's, or 0.")] = None,
@@ -145,7 +152,7 @@ def train(
 
 @app.command()
 def inspect(
-    net: Annotated[str, typer.Argument(help="A one-line net, an experiment file or a run folder.")],
+    net: Annotated[str, typer.Argument(help="A one-line net, an experiment (its file or name) or a run folder.")],
     input: Annotated[str, typer.Option(help="Input shape: channels x rows x columns.")] = "1x28x28",
     format: Annotated[str, typer.Option(help="text, json, csv, markdown or guide.")] = "text",
     budget: Annotated[
@@ -315,10 +322,14 @@ def _experiment(
 ) -> Experiment:
     import tomllib
 
+    from stepladder.experiments import named
     from stepladder.spec import Experiment
 
     values: dict[str, Any] = {"net": what}
-    if what.endswith(".toml"):
+    known = named(what)
+    if known is not None:
+        values = known.model_dump(mode="json")
+    elif what.endswith(".toml"):
         values = Experiment.from_toml(_read(Path(what)), what).model_dump(mode="json")
     values |= {
         key: value for key, value in {"data": data, "seed": seed, "protocol": protocol}.items() if value is not None
@@ -359,7 +370,10 @@ def _net_text(text: str) -> str:
         from stepladder.spec import Experiment
 
         return Experiment.from_toml(_read(path), text).net
-    return text
+    from stepladder.experiments import named
+
+    known = named(text)
+    return known.net if known is not None else text
 
 
 def _read(path: Path) -> str:
