@@ -16,7 +16,8 @@ from stepladder.data import Dataset
 from stepladder.errors import RunError, SpecError, TrainingError
 from stepladder.initialise import prepare_module
 from stepladder.loop import Loop, Progress
-from stepladder.many import ManyLoop, obstacle, train_many
+from stepladder.many import can_go_on, obstacle, train_many
+from stepladder.many_loop import ManyLoop
 from stepladder.notation import Net
 from stepladder.runs import RunFolder, open_finished
 from stepladder.spec import Experiment, Recipe
@@ -216,7 +217,8 @@ def test_folders_at_different_epochs_are_refused_and_finished_ones_passed_throug
     rows = [list(train(experiment, tiny, folders[0], device="cpu"))]
     with pytest.raises(RunError, match="different epochs") as caught:
         drained(train_many(experiment, tiny, [0, 1], folders, device="cpu"))
-    assert f"{folders[0]}: 2, {folders[1]}: 0" in str(caught.value)
+    assert f"{folders[0]}, {folders[1]}" in str(caught.value)
+    assert not can_go_on([experiment, experiment.model_copy(update={"seed": 1})], folders)
     rows.append(list(train(experiment.model_copy(update={"seed": 1}), tiny, folders[1], device="cpu")))
     before = (folders[0] / "environment.json").read_bytes()
     epochs, states = drained(train_many(experiment, tiny, [0, 1], folders, device="cpu"))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stepladder.evaluate import evaluate as evaluate_predictions
     from stepladder.inspect import describe
     from stepladder.ladder import Ladder, Step, classic
+    from stepladder.many import train_many
     from stepladder.notation import Net
     from stepladder.results import compare_runs, open_climb, open_run
     from stepladder.runs import guide_log
@@ -43,6 +44,7 @@ __all__ = [
     "open_climb",
     "open_run",
     "train_epochs",
+    "train_many",
 ]
 
 # Names that differ from those in their modules do so because a module of the package has the shorter one (train,
@@ -66,6 +68,7 @@ _HOMES = {
     "open_climb": "results.open_climb",
     "open_run": "results.open_run",
     "train_epochs": "train.train",
+    "train_many": "many.train_many",
 }
 
 

@@ -17,6 +17,7 @@ from stepladder.inputs import Images, Normalisation
 from stepladder.keeping import conclude, gather, restore, row_of
 from stepladder.loop import EvaluationPass, Loop, Progress
 from stepladder.notation import Net
+from stepladder.profile_view import Profiler
 from stepladder.runs import Checkpoint, EpochRow, EpochTime, RunFolder
 from stepladder.spec import Experiment
 
@@ -45,6 +46,7 @@ def train(
     threads: int | None = None,
     device: str | None = None,
     report: Callable[[Progress], None] | None = None,
+    profiler: Profiler | None = None,
 ) -> Iterator[tuple[EpochRow, EpochTime]]:
     """Yield one row an epoch, the epochs that the folder already holds first.
 
@@ -58,7 +60,8 @@ def train(
         threads: torch's threads; None leaves them alone. A run that goes on keeps those it began with, since another
             number of threads rounds differently.
         device: "cpu", "cuda" or "mps"; None takes a GPU where there is one.
-        report: called after every training step.
+        report: called after every training step; on a GPU after an epoch's last, since it would wait to be asked.
+        profiler: listens to where the time goes.
 
     Raises:
         SpecError: if the net does not fit the data, or the device cannot be used.
@@ -66,10 +69,10 @@ def train(
         TrainingError: if the loss stops being a number.
     """
     if folder is None:
-        yield from _Session(experiment, dataset, None, threads, device, report).epochs()
+        yield from _Session(experiment, dataset, None, threads, device, report, profiler).epochs()
         return
     with RunFolder(folder, experiment) as opened:
-        yield from _Session(experiment, dataset, opened, threads, device, report).epochs()
+        yield from _Session(experiment, dataset, opened, threads, device, report, profiler).epochs()
 
 
 def build_module(experiment: Experiment, input_shape: tuple[int, int, int]) -> nn.Module:
@@ -142,11 +145,13 @@ class _Session:
         threads: int | None,
         device: str | None,
         report: Callable[[Progress], None] | None,
+        profiler: Profiler | None,
     ) -> None:
         self.experiment = experiment
         self.dataset = dataset
         self.folder = folder
         self.report = report
+        self.profiler = profiler
         self.device = choose_device(device)
         self.start = folder.checkpoint() if folder else None
         if self.start is not None:
@@ -175,8 +180,11 @@ class _Session:
             times.append(EpochTime(trained - began, perf_counter() - trained))
             rows.append(row_of(epoch, loop.steps, training, evaluation, materials.split))
             if self.folder:
-                state = gather(loop)
-                self.folder.save_checkpoint(Checkpoint(tuple(rows), tuple(times), self.threads, state))
+                with loop.stage("checkpoint"):
+                    state = gather(loop)
+                    self.folder.save_checkpoint(Checkpoint(tuple(rows), tuple(times), self.threads, state))
+            if self.profiler is not None:
+                self.profiler.finish_epoch(rows[-1], times[-1])
             yield rows[-1], times[-1]
         if self.folder:
             self._finish(self.folder, loop, materials, rows, evaluation)
@@ -197,6 +205,8 @@ class _Session:
         )
         if self.start is not None:
             restore(loop, self.start.tensors)
+        if self.profiler is not None:
+            self.profiler.attach(loop)
         return loop, materials
 
     def _watched(self, rows: list[EpochRow]) -> list[float]:

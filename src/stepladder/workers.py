@@ -1,4 +1,4 @@
-"""Where runs execute: side by side, one process a core with one thread each.
+"""Where runs execute: side by side, one process a core with one thread each; on a GPU all seeds of a step at once.
 
 Processes are started afresh ("spawn"), so they behave alike on Linux, macOS and Windows. A worker sends events
 through its pipe; it never writes to the terminal.
@@ -23,6 +23,7 @@ from stepladder.spec import Experiment
 
 if TYPE_CHECKING:
     from stepladder.loop import Progress
+    from stepladder.profile_view import Profiler
 
 _SECONDS_BETWEEN_PROGRESS = 0.2
 
@@ -86,52 +87,79 @@ def execute(
     workers: int,
     data_dir: Path | None = None,
     device: str | None = None,
+    together: bool | None = None,
 ) -> Iterator[Event]:
-    """Train all jobs, at most ``workers`` at a time, and yield what happens as it happens.
+    """Train all jobs in at most ``workers`` processes at a time and yield what happens as it happens.
 
     Jobs start in their order. When one fails, or the consumer stops, the others are stopped too; every one of them
     can go on from its last finished epoch.
+
+    Args:
+        jobs: what to train.
+        workers: processes.
+        data_dir: folder that holds the data.
+        device: "cpu" or "cuda"; None takes a GPU where there is one.
+        together: whether jobs that differ in their seeds alone are trained at once as one net, where that can be; None
+            does so on a GPU, where several such nets take about the time of one.
 
     Raises:
         StepladderError: the error of the first job that failed.
     """
     context = multiprocessing.get_context("spawn")
-    waiting = list(jobs)
-    active: dict[Connection, tuple[Job, Any]] = {}
+    if together is None:
+        together = len(jobs) > 1 and _is_on_gpu(device)
+    waiting = group_by_seed(jobs) if together else [(job,) for job in jobs]
+    active: dict[Connection, tuple[tuple[Job, ...], set[Job], Any]] = {}
     try:
         while waiting or active:
             while waiting and len(active) < workers:
-                job = waiting.pop(0)
+                group = waiting.pop(0)
                 receiver, sender = context.Pipe(duplex=False)
                 process = context.Process(
-                    target=_work, args=(job, data_dir, device, sender), name=job.label, daemon=True
+                    target=_work, args=(group, data_dir, device, sender), name=group[0].label, daemon=True
                 )
                 process.start()
                 sender.close()
-                active[receiver] = (job, process)
+                active[receiver] = (group, set(group), process)
             for ready in wait(list(active)):
                 assert isinstance(ready, Connection)
-                job, process = active[ready]
+                group, unfinished, process = active[ready]
                 try:
                     message = ready.recv()
                 except EOFError:
-                    message = _died(job, process)
+                    message = _died(group, process)
                 if isinstance(message, BaseException):
                     raise message
                 yield message
                 if isinstance(message, Finished):
+                    unfinished.remove(message.job)
+                if not unfinished:
                     process.join()
                     ready.close()
                     del active[ready]
     finally:
-        for receiver, (_, process) in active.items():
+        for receiver, (_, _, process) in active.items():
             process.terminate()
             process.join()
             receiver.close()
 
 
+def group_by_seed(jobs: Sequence[Job]) -> list[tuple[Job, ...]]:
+    """Return the jobs in groups that differ in their seeds alone, in the order of each group's first."""
+    groups: dict[Experiment, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.experiment.model_copy(update={"seed": 0}), []).append(job)
+    return [tuple(group) for group in groups.values()]
+
+
 def train_here(
-    job: Job, send: Callable[[Event], None], *, data_dir: Path | None, device: str | None, threads: int | None
+    job: Job,
+    send: Callable[[Event], None],
+    *,
+    data_dir: Path | None,
+    device: str | None,
+    threads: int | None,
+    profiler: Profiler | None = None,
 ) -> None:
     """Train one job in this process and send its events.
 
@@ -139,13 +167,10 @@ def train_here(
         StepladderError: as ``stepladder.train.train`` does.
     """
     from stepladder import data
-    from stepladder.runs import RunFolder
     from stepladder.train import train
 
     dataset = data.load(job.experiment.data, data_dir=data_dir, offline=True)
-    with RunFolder(job.folder, job.experiment) as folder:
-        stored = folder.checkpoint()
-    resumed = len(stored.rows) if stored else 0
+    resumed = _epochs_kept(job)
     last = 0.0
 
     def report(progress: Progress) -> None:
@@ -156,29 +181,93 @@ def train_here(
             send(Stepped(job, progress))
 
     send(Started(job))
-    stream = train(job.experiment, dataset, job.folder, threads=threads, device=device, report=report)
+    stream = train(
+        job.experiment, dataset, job.folder, threads=threads, device=device, report=report, profiler=profiler
+    )
     for row, time in stream:
         send(EpochFinished(job, row, time, resumed=row.epoch <= resumed))
     send(Finished(job))
 
 
-def _work(job: Job, data_dir: Path | None, device: str | None, sender: Connection) -> None:
+def train_together(
+    jobs: Sequence[Job],
+    send: Callable[[Event], None],
+    *,
+    data_dir: Path | None,
+    device: str | None,
+    threads: int | None,
+) -> None:
+    """Train jobs that differ in their seeds alone, at once where that can be, and send their events.
+
+    Where it cannot be (the recipe has what cannot be batched, or the runs are at different epochs) they are trained one
+    after another.
+
+    Raises:
+        StepladderError: as ``stepladder.many.train_many`` and ``stepladder.train.train`` do.
+    """
+    from stepladder import data
+    from stepladder.many import can_go_on, obstacle, train_many
+
+    experiment = jobs[0].experiment
+    experiments = [job.experiment for job in jobs]
+    folders = [job.folder for job in jobs]
+    if len(jobs) == 1 or obstacle(experiment.recipe) is not None or not can_go_on(experiments, folders):
+        for job in jobs:
+            train_here(job, send, data_dir=data_dir, device=device, threads=threads)
+        return
+    resumed = min(_epochs_kept(job) for job in jobs)
+    for job in jobs:
+        send(Started(job))
+
+    def report(progress: Progress) -> None:
+        for job in jobs:
+            send(Stepped(job, progress))
+
+    dataset = data.load(experiment.data, data_dir=data_dir, offline=True)
+    seeds = [job.experiment.seed for job in jobs]
+    for rows, time in train_many(experiment, dataset, seeds, folders, threads=threads, device=device, report=report):
+        for job, row in zip(jobs, rows, strict=True):
+            send(EpochFinished(job, row, time, resumed=row.epoch <= resumed))
+    for job in jobs:
+        send(Finished(job))
+
+
+def _epochs_kept(job: Job) -> int:
+    from stepladder.runs import RunFolder
+
+    with RunFolder(job.folder, job.experiment) as folder:
+        stored = folder.checkpoint()
+    return len(stored.rows) if stored else 0
+
+
+def _is_on_gpu(device: str | None) -> bool:
+    from stepladder.train import choose_device
+
+    return choose_device(device).type != "cpu"
+
+
+def _work(jobs: tuple[Job, ...], data_dir: Path | None, device: str | None, sender: Connection) -> None:
     # Ctrl-C reaches the whole process group; the parent decides what to do about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        train_here(job, sender.send, data_dir=data_dir, device=device, threads=1)
+        train_together(jobs, sender.send, data_dir=data_dir, device=device, threads=1)
     except StepladderError as error:
         sender.send(error)
     except BrokenPipeError:
         return  # the parent is gone: nobody is left to tell
     except Exception:
-        sender.send(RunError("a worker failed", given=job.label + "\n" + traceback.format_exc(), repair="report this"))
+        given = _labels(jobs) + "\n" + traceback.format_exc()
+        sender.send(RunError("a worker failed", given=given, repair="report this"))
 
 
-def _died(job: Job, process: Any) -> StepladderError:
+def _labels(jobs: Sequence[Job]) -> str:
+    return ", ".join(job.label for job in jobs)
+
+
+def _died(jobs: Sequence[Job], process: Any) -> StepladderError:
     process.join()
     return RunError(
         "a worker process ended without a word",
-        given=f"{job.label}, exit code {process.exitcode}",
+        given=f"{_labels(jobs)}, exit code {process.exitcode}",
         repair="the system may be short of memory: try --workers 1; the same command goes on where it stopped",
     )
