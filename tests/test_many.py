@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any, TypeVar
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
-from conftest import GUIDE_NET
+from conftest import GUIDE_NET, write_mnist
+from stepladder.cli import app
 from stepladder.data import Dataset
 from stepladder.errors import RunError, SpecError, TrainingError
 from stepladder.initialise import prepare_module
@@ -23,6 +26,17 @@ from stepladder.runs import RunFolder, open_finished
 from stepladder.spec import Experiment, Recipe
 from stepladder.together import State, join, joined, separate
 from stepladder.train import build_module, prepare, train
+from stepladder.workers import (
+    EpochFinished,
+    Event,
+    Finished,
+    Job,
+    Started,
+    Stepped,
+    execute,
+    group_by_seed,
+    train_together,
+)
 
 CPU = torch.device("cpu")
 SEEDS = (3, 0, 8)
@@ -264,3 +278,58 @@ def test_seeds_have_to_differ(tiny: Dataset) -> None:
     for seeds in ([], [1, 1]):
         with pytest.raises(SpecError, match="seeds have to differ"):
             drained(train_many(experiment_of("8C3 GAP 10C1"), tiny, seeds, device="cpu"))
+
+
+# --- where people meet it --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return write_mnist(tmp_path / "data" / "mnist").parent
+
+
+def jobs_of(experiment: Experiment, folder: Path, seeds: Sequence[int] = (0, 1)) -> list[Job]:
+    return [Job(f"seed {seed}", experiment.model_copy(update={"seed": seed}), folder / str(seed)) for seed in seeds]
+
+
+def test_jobs_are_grouped_where_their_seeds_alone_differ(tmp_path: Path) -> None:
+    first = jobs_of(experiment_of("8C3 GAP 10C1"), tmp_path / "a")
+    second = jobs_of(experiment_of("8C3 GAP 10C1", epochs=3), tmp_path / "b")
+    mixed = [second[0], first[0], second[1], first[1]]
+    assert group_by_seed(mixed) == [tuple(second), tuple(first)]
+
+
+def test_a_worker_trains_a_group_at_once_and_says_so_for_each(data_dir: Path, tmp_path: Path) -> None:
+    jobs = jobs_of(experiment_of("8C3 MP2 GAP 10C1", epochs=1), tmp_path / "runs")
+    events = list(execute(jobs, workers=2, data_dir=data_dir, device="cpu", together=True))
+    for job in jobs:
+        assert [type(event) for event in events if event.job == job] == [Started, Stepped, EpochFinished, Finished]
+        assert open_finished(job.folder).environment["seeds_at_once"] == 2
+
+
+def test_what_cannot_be_batched_is_trained_one_by_one(data_dir: Path, tmp_path: Path) -> None:
+    muon = jobs_of(experiment_of("8C3 MP2 GAP 10C1", epochs=1, optimiser="muon"), tmp_path / "muon")
+    apart = jobs_of(experiment_of("8C3 MP2 GAP 10C1", epochs=2), tmp_path / "apart")
+    train_together(apart[:1], lambda _: None, data_dir=data_dir, device="cpu", threads=1)
+    for jobs in (muon, apart):
+        events: list[Event] = []
+        train_together(jobs, events.append, data_dir=data_dir, device="cpu", threads=1)
+        assert [event.job for event in events if isinstance(event, Finished)] == jobs
+        assert all("seeds_at_once" not in open_finished(job.folder).environment for job in jobs)
+
+
+def test_the_command_trains_several_seeds(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def here(jobs: Sequence[Job], **options: Any) -> Iterator[Event]:
+        events: list[Event] = []
+        train_together(jobs, events.append, data_dir=options["data_dir"], device="cpu", threads=1)
+        yield from events
+
+    monkeypatch.setattr("stepladder.workers.execute", here)
+    command = ["train", "8C3 MP2 GAP 10C1", "--run", str(tmp_path / "run"), "--seed", "4", "--seeds", "2"]
+    command += ["--set", "epochs=1", "--data-dir", str(data_dir)]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert done.exit_code == 0
+    accuracies = [open_finished(tmp_path / "run" / f"seed{seed}").rows[-1].evaluation_accuracy for seed in (4, 5)]
+    assert f"test {mean(accuracies):.2f} ± {stdev(accuracies):.2f}% over 2 seeds at epoch 1" in done.output
+    with pytest.raises(SpecError, match="for one run"):
+        CliRunner().invoke(app, [*command, "--profile"], catch_exceptions=False)

@@ -118,16 +118,29 @@ def train(
     run: Annotated[Path, typer.Option(help="Run folder; the same command goes on there after a stop.")],
     data: Annotated[str | None, typer.Option(help="Data set. Default: the experiment's, or mnist.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed. Default: the experiment's, or 0.")] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1000,
+            help="Train with so many seeds, from --seed up, each in its own folder in the run folder (seed0, …); on a "
+            "GPU all at once, elsewhere one a core.",
+        ),
+    ] = None,
     protocol: Annotated[str | None, typer.Option(help="reference or holdout.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A field of the recipe, such as --set epochs=3 or --set schedule.kind=one-cycle."),
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads. Default: torch's choice.")] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show where an epoch's time goes when training is done.")
+    ] = False,
     data_dir: DataDir = None,
     device: Device = None,
 ) -> None:
     """Train one experiment in a run folder."""
+    from stepladder.profile_view import Profiler
     from stepladder.progress import display
     from stepladder.workers import Job, train_here
 
@@ -137,9 +150,19 @@ def train(
     experiment = experiment.model_copy(update={"data": dataset.name})
     if not console.is_terminal:
         _say(console, f"data: {dataset.title}")
+    if seeds is not None:
+        if profile or threads is not None:
+            raise SpecError(
+                "a profile and a number of threads are for one run",
+                given="--seeds with " + ("--profile" if profile else "--threads"),
+                repair="leave out one of them",
+            )
+        _train_seeds(experiment, seeds, run, dataset, data_dir, device, console)
+        return
+    profiler = Profiler() if profile else None
     job = Job(dataset.title, experiment, run)
     with _interruptible(), display([job], console) as shown:
-        train_here(job, shown.show, data_dir=data_dir, device=device, threads=threads)
+        train_here(job, shown.show, data_dir=data_dir, device=device, threads=threads, profiler=profiler)
     from stepladder.runs import open_finished
 
     last = open_finished(run).rows[-1]
@@ -148,6 +171,8 @@ def train(
         f"{dataset.title}: training {last.train_accuracy:.2f}%, {last.split} {last.evaluation_accuracy:.2f}% at epoch "
         f"{last.epoch}; run: {run}",
     )
+    if profiler is not None:
+        _say(console, "\n" + profiler.report())
 
 
 @app.command()
@@ -267,6 +292,39 @@ def main() -> None:
         # The reader of a pipe left, such as head: not an error, but nothing more can be printed either.
         sys.stderr.close()
         sys.exit(141)
+
+
+def _train_seeds(
+    experiment: Experiment,
+    count: int,
+    folder: Path,
+    dataset: Dataset,
+    data_dir: Path | None,
+    device: str | None,
+    console: Console,
+) -> None:
+    from statistics import mean, stdev
+
+    from stepladder.progress import display
+    from stepladder.runs import open_finished
+    from stepladder.workers import Job, execute, usable_cores
+
+    jobs = [
+        Job(f"seed {seed}", experiment.model_copy(update={"seed": seed}), folder / f"seed{seed}")
+        for seed in range(experiment.seed, experiment.seed + count)
+    ]
+    with _interruptible(), display(jobs, console) as shown:
+        for event in execute(jobs, workers=min(usable_cores(), count), data_dir=data_dir, device=device):
+            shown.show(event)
+    rows = [open_finished(job.folder).rows[-1] for job in jobs]
+    accuracies = [row.evaluation_accuracy for row in rows]
+    spread = f" ± {stdev(accuracies):.2f}" if count > 1 else ""
+    seeds = f"{count} seeds" if count > 1 else "1 seed"
+    _say(
+        console,
+        f"{dataset.title}: {rows[0].split} {mean(accuracies):.2f}{spread}% over {seeds} at epoch {rows[0].epoch}; "
+        f"runs: {folder}",
+    )
 
 
 @contextmanager

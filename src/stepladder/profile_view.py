@@ -174,7 +174,7 @@ class Profiler:
             whole += timings
         epochs = "1 epoch" if len(counted) == 1 else f"{len(counted)} epochs"
         first = ", the first left out" if len(self._epochs) > 1 else ""
-        heading = f"where the time goes: {epochs} of {counted[0].steps} steps{first}; engine: {self._loop.engine}"
+        heading = f"where the time goes: {epochs} of {counted[0].steps} steps{first}; {self._loop.engine} engine"
         return table(whole, heading)
 
     def _now(self) -> float:
@@ -205,11 +205,13 @@ class Profiler:
         if self._loop is None:
             return
         shares = self._loop.passes.timings()
+        weighted = [name for name, _ in self._loop.module.named_children() if name.startswith(("conv", "linear"))]
         for stage in ("forward", "backward"):
             mine = {name: share for name, share in shares.items() if name.startswith(stage)}
             for name, share in mine.items():
-                part = name.removeprefix(stage).strip()
-                self._seconds[f"{stage}/block {part}"] += self._seconds[stage] * share / sum(mine.values())
+                block = int(name.removeprefix(stage))
+                part = f"{weighted[block - 1]} and what follows"
+                self._seconds[f"{stage}/{part}"] += self._seconds[stage] * share / sum(mine.values())
 
 
 def _parts(stages: Mapping[str, float], stage: str, least: float) -> list[tuple[str, float]]:
