@@ -9,7 +9,7 @@ INSTALLED := .venv/installed
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH := torch==$(shell sed -n 's/^torch==//p' constraints.txt)
 
-.PHONY: setup guide test lint check classic screenshots notebooks clean
+.PHONY: setup guide test lint check classic speed screenshots notebooks clean
 
 setup: $(INSTALLED)
 
@@ -38,6 +38,12 @@ check: lint test
 # Measures results/classic.md again: five seeds of every step on the full MNIST. About 25 minutes on two cores.
 classic: $(INSTALLED)
 	$(BIN)/python benchmarks/classic.py
+
+# Measures docs/speed.md again: every benchmark, then the page. About 20 minutes on two cores; they must be idle.
+speed: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]' || \
+		echo "Lightning, Keras and JAX could not be installed; they are left out"
+	$(BIN)/python benchmarks/speed.py --measure
 
 # The pictures in the README and in docs/: the report of a finished climb on the full MNIST, in headless Chromium.
 REPORT ?= climbs/classic-mnist/report.html
