@@ -174,6 +174,9 @@ def test_the_sample_labels_every_output(tmp_path: Path) -> None:
         assert label in text
         assert "not comparable with published" in text
         assert "no listed result" not in text
+    alone = [folder / "pictures" / f"{name}.svg" for name in ("augmentation", "confusion", "curves", "errors")]
+    for path in [*alone, *folder.glob("runs/*/log.txt")]:
+        assert label in path.read_text(encoding="utf-8"), path
 
 
 def _start_climb(data_folder: Path, folder: Path) -> tuple[subprocess.Popen[str], Path]:
@@ -248,6 +251,8 @@ MISTAKES = [
     (["inspect", "8C3 GAP 10C1", "--format", "jsn"], "did you mean 'json'"),
     (["inspect", "8C40 GAP 10C1"], "layer 1"),
     (["inspect", "missing.toml"], "cannot be read"),
+    (["inspect", ""], "there is no layer"),
+    (["draw", "", "--kind", "field", "-o", "field.svg"], "there is no layer"),
     (["climb", "--ladder", "clasic"], "did you mean 'classic'"),
     (["climb", "--data", "mnits"], "did you mean 'mnist'"),
     (["climb", "--epochs", "0"], "epochs"),
@@ -258,6 +263,8 @@ MISTAKES = [
     (["compare", "nowhere"], "this is no run folder"),
     (["train", "8C3 GAP 10C1", "--run", "r", "--set", "epoch=3"], "did you mean 'epochs'"),
     (["train", "8C3 GAP 10C1", "--run", "r", "--set", "epochs"], "write field=value"),
+    (["train", "8C3 GAP 10C1", "--run", "r", "--device", "tpu"], "this device cannot be used"),
+    (["train", "8C3 GAP 10C1", "--run", "r", "--device", "meta"], "this device cannot be used"),
     (["train", "8C3 GAP 9C1", "--run", "r", "--set", "epochs=1"], "9 outputs for 10 classes"),
     (["train", "8C3 GAP 10C1", "--run", "r", "--set", "learning_rate=1e30", "--set", "epochs=1"], "the loss became"),
 ]

@@ -195,6 +195,22 @@ def test_another_experiment_is_refused_and_the_difference_named(whole: Path) -> 
         pass
 
 
+def test_a_mistake_in_the_first_command_does_not_cost_the_folder(data_folder: Path, tmp_path: Path) -> None:
+    """Until an epoch is finished there is nothing to lose, so another experiment may have the folder."""
+    mistaken = EXPERIMENT.model_copy(update={"seed": 4})
+    with RunFolder(tmp_path / "run", mistaken):
+        pass
+    assert _train(tmp_path / "run", data_folder) == [1, 2, 3, 4]
+    with pytest.raises(RunError, match="seed is 3 there, 4 now"), RunFolder(tmp_path / "run", mistaken):
+        pass
+
+
+def test_a_climbs_folder_points_to_its_runs(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "runs" / "1-first-seed0")
+    with pytest.raises(RunError, match=r"such as .*1-first-seed0"):
+        open_finished(tmp_path)
+
+
 def test_a_later_format_is_refused(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(whole, run)

@@ -130,7 +130,11 @@ def train(
     protocol: Annotated[str | None, typer.Option(help="reference or holdout.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A field of the recipe, such as --set epochs=3 or --set schedule.kind=one-cycle."),
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="A field of the recipe, such as --set epochs=3 or --set schedule.kind=one-cycle.",
+        ),
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads. Default: torch's choice.")] = None,
     profile: Annotated[
@@ -242,7 +246,7 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished cli
 
 @app.command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, the first the baseline.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders, the first the baseline.")],
     format: Annotated[str, typer.Option(help="text, json or markdown.")] = "text",
 ) -> None:
     """Print finished runs side by side, with the difference of each to the first."""
@@ -257,7 +261,7 @@ def compare(
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run, or of a climb: its last step's first run.")],
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="Photographs, scans or drawings, one digit each.")
+        list[str], typer.Argument(metavar="IMAGE", help="Photographs, scans or drawings, one digit each.")
     ],
     top: Annotated[int, typer.Option(min=1, help="Classes to name for each image, the likeliest first.")] = 3,
     show: Annotated[bool, typer.Option("--show", help="Also show what the net saw of each image.")] = False,
@@ -417,7 +421,8 @@ def _net_text(text: str) -> str:
     """Return the one-line net that the text is, or that the named experiment file or run folder holds."""
     path = Path(text)
     try:
-        is_folder, is_file = path.is_dir(), path.is_file()
+        # No text at all would name the folder that we are in.
+        is_folder, is_file = text != "" and path.is_dir(), path.is_file()
     except (OSError, ValueError):
         return text  # too long for a path, so it is a net
     if is_folder:

@@ -248,10 +248,15 @@ class RunFolder:
 
     def write_rows(self, checkpoint: Checkpoint) -> None:
         """Write the rows, the times and the log that belong to a checkpoint."""
+        from stepladder.data import sample
+
         files.write_text(self.path / _EPOCHS, _lines(checkpoint.rows))
         files.write_text(self.path / _TIMING, _lines(checkpoint.times))
-        log = "\n".join(guide_log(row, time) for row, time in zip(checkpoint.rows, checkpoint.times, strict=True))
-        files.write_text(self.path / _LOG, log)
+        log = [guide_log(row, time) for row, time in zip(checkpoint.rows, checkpoint.times, strict=True)]
+        if self.experiment.data == sample.NAME:
+            # No file with accuracies may be taken for one of the full set.
+            log.insert(0, f"{sample.TITLE}\n")
+        files.write_text(self.path / _LOG, "\n".join(log))
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Record the machine and the versions."""
@@ -295,7 +300,10 @@ class RunFolder:
             # A file cut short may still be TOML, of some other experiment. It says nothing.
             return
         stored = Experiment.from_toml(text, str(path))
-        if stored != self.experiment:
+        if stored == self.experiment:
+            return
+        # Where no epoch was finished nothing can be lost: a mistake in the command must not cost the folder.
+        if any((self.path / name).exists() for name in (_CHECKPOINT, _PREVIOUS, _EPOCHS, _RESULT)):
             raise RunError(
                 "this run folder holds another experiment",
                 given=f"{self.path}: {_differences(stored, self.experiment)}",
@@ -334,9 +342,10 @@ def read_experiment(folder: Path) -> Experiment:
     try:
         return Experiment.from_toml(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError):
-        raise RunError(
-            "this is no run folder", given=str(folder), repair="name a folder that holds experiment.toml"
-        ) from None
+        repair = "name a folder that holds experiment.toml"
+        if inner := sorted(folder.glob(f"runs/*/{_EXPERIMENT}")):
+            repair = f"a climb keeps its runs one level deeper: name one of them, such as {inner[0].parent}"
+        raise RunError("this is no run folder", given=str(folder), repair=repair) from None
 
 
 def open_finished(folder: Path) -> FinishedRun:

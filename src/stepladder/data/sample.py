@@ -14,6 +14,7 @@ from stepladder.data.dataset import Dataset, Split
 from stepladder.data.split import split_holdout
 from stepladder.errors import DataError
 
+NAME = "mnist-sample"
 TITLE = "MNIST sample (5,000 images)"
 _IMAGES = 5000
 _TEST_IMAGES = 1000
@@ -42,7 +43,7 @@ def load_sample() -> Dataset:
     labels = table[:, -1].astype(numpy.int64)
     train, test = split_holdout(labels, size=_TEST_IMAGES, seed=_SPLIT_SEED)
     return Dataset(
-        name="mnist-sample",
+        name=NAME,
         title=TITLE,
         classes=tuple("0123456789"),
         train=Split(pixels[train], labels[train]),

@@ -56,16 +56,16 @@ def curves(steps: Sequence[Step], target: float | None, split: str) -> Figure:
             if target is not None:
                 axis.axhline(target, color=style.SOFT, linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
         if target is not None:
-            place = (0.99, target)
+            # At the left the curves are far below the line; at the right they run along it.
+            place = (0.01, target)
             axes[1][1].annotate(
                 f"target {target:g}%",
                 place,
                 xycoords=("axes fraction", "data"),
-                xytext=(0, -10),
+                xytext=(0, 3),
                 textcoords="offset points",
                 fontsize=8,
                 color=style.SOFT,
-                ha="right",
             )
         _legend(figure, axes[0][0], 0.995)
     return figure

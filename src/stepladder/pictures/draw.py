@@ -78,7 +78,8 @@ def subject_of(text: str) -> Subject:
     """
     path = Path(text)
     try:
-        is_folder, is_file = path.is_dir(), path.is_file()
+        # No text at all would name the folder that we are in.
+        is_folder, is_file = text != "" and path.is_dir(), path.is_file()
     except (OSError, ValueError):
         is_folder = is_file = False  # too long for a path, so it is a net
     if is_folder:
@@ -138,7 +139,21 @@ def curves(runs: Mapping[str, FinishedRun], target: float | None = None) -> Figu
         {"number": number, "title": name, "runs": [{"rows": [asdict(row) for row in run.rows]}]}
         for number, (name, run) in enumerate(runs.items(), start=1)
     ]
-    return charts.curves(steps, target, next(iter(runs.values())).rows[-1].split)
+    first = next(iter(runs.values()))
+    return of_data(charts.curves(steps, target, first.rows[-1].split), first.result["data"])
+
+
+def of_data(figure: Figure, data: Facts) -> Figure:
+    """Return a picture of images or accuracies; that of the sample says so, since it may end up anywhere.
+
+    Args:
+        figure: the picture.
+        data: of the data set, with "name" and "title".
+    """
+    from stepladder.data import sample
+    from stepladder.pictures import style
+
+    return style.labelled(figure, data["title"]) if data["name"] == sample.NAME else figure
 
 
 def field_of(net: Net, dataset: Dataset) -> Figure:
@@ -164,7 +179,7 @@ def augmentation_of(recipe: Recipe, dataset: Dataset) -> Figure:
     exhibit = augmentation_exhibit(recipe.augmentation, dataset)
     if exhibit is None:
         raise _no_augmentation("this recipe")
-    return images.augmentation(exhibit, dataset.input_shape)
+    return of_data(images.augmentation(exhibit, dataset.input_shape), {"name": dataset.name, "title": dataset.title})
 
 
 def schedules(runs: Mapping[str, FinishedRun]) -> Figure:
@@ -264,7 +279,7 @@ def _of_run(run: FinishedRun, kind: str, load: Load) -> Figure:
         return curves({f"{run.folder.resolve().name}, seed {run.experiment.seed}": run})
     evaluation = evaluate(*run.predictions())
     if kind == "confusion":
-        return charts.confusion(evaluation.confusion, run.classes)
+        return of_data(charts.confusion(evaluation.confusion, run.classes), run.result["data"])
     from stepladder.exhibits import evaluated, pack
 
     dataset = load(run.experiment.data)
@@ -276,7 +291,7 @@ def _of_run(run: FinishedRun, kind: str, load: Load) -> Figure:
         )
     shown = evaluated(run, dataset).images
     mistakes = [asdict(one) | {"pixels": pack(shown[one.index])} for one in evaluation.mistakes]
-    return images.errors(mistakes, run.classes, dataset.input_shape)
+    return of_data(images.errors(mistakes, run.classes, dataset.input_shape), run.result["data"])
 
 
 def _of_climb(facts: Facts, kind: str) -> Figure:
@@ -293,14 +308,14 @@ def _of_climb(facts: Facts, kind: str) -> Figure:
     if kind == "schedule":
         return charts.schedules([*facts["steps"], *facts["alternatives"]])
     if kind == "curves":
-        return charts.curves(facts["steps"], facts["goal"]["target"], facts["data"]["split"])
+        return of_data(charts.curves(facts["steps"], facts["goal"]["target"], facts["data"]["split"]), facts["data"])
     if kind == "errors":
-        return images.errors(best["mistakes"], facts["data"]["classes"], shape)
+        return of_data(images.errors(best["mistakes"], facts["data"]["classes"], shape), facts["data"])
     if kind == "confusion":
-        return charts.confusion(best["confusion"], facts["data"]["classes"])
+        return of_data(charts.confusion(best["confusion"], facts["data"]["classes"]), facts["data"])
     if not best.get("augmentation"):
         raise _no_augmentation("the climb's last step")
-    return images.augmentation(best["augmentation"], shape)
+    return of_data(images.augmentation(best["augmentation"], shape), facts["data"])
 
 
 def _no_augmentation(given: str) -> SpecError:

@@ -95,6 +95,14 @@ def mix(colour: str, share: float, other: str = PAPER) -> str:
     return to_hex((red, green, blue))
 
 
+def labelled(figure: Figure, text: str) -> Figure:
+    """Return the figure with a small text in its left lower corner: what its images and numbers are of."""
+    width, height = figure.get_size_inches() * POINTS
+    with context():
+        figure.text(8 / width, 5 / height, text, fontsize=7.2, color=SOFT, ha="left", va="bottom")
+    return figure
+
+
 def save(figure: Figure, kind: str) -> bytes:
     """Return the figure as the bytes of a file; equal figures give equal bytes.
 

@@ -50,7 +50,7 @@ def per_class(classes: Sequence[Facts], names: Sequence[str]) -> Markup:
     """Return each class's accuracy with its interval, one row a class."""
     shown = [one for one in classes if one["count"]]
     low = float(min(one["interval"]["low"] for one in shown))
-    width, left, right, row = 420.0, 70.0, 46.0, 24.0
+    width, left, right, row = 420.0, 70.0, 54.0, 24.0
     height = row * len(shown) + 26
 
     def x(percent: float) -> float:
@@ -124,7 +124,7 @@ def _held(runs: Sequence[Facts], held: int, target: float, judged: bool) -> Mark
     low, high = float(min([*values, target])), float(max([*values, target]))
 
     def y(percent: float) -> float:
-        return 25 - 18 * (percent - low) / (high - low or 1)
+        return 22 - 16 * (percent - low) / (high - low or 1)
 
     parts = [f'<line x1="0" x2="240" y1="{y(target):.1f}" y2="{y(target):.1f}" stroke="var(--ink)" opacity=".6"/>']
     last = runs[0]["rows"][-1]["epoch"]

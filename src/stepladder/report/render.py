@@ -11,6 +11,7 @@ from stepladder import facts as facts_module
 from stepladder.files import write_bytes, write_text
 from stepladder.pictures import charts, images
 from stepladder.pictures.architecture import architecture
+from stepladder.pictures.draw import of_data
 from stepladder.pictures.field import field
 from stepladder.pictures.style import save
 from stepladder.progress import clock
@@ -104,6 +105,9 @@ def draw(facts: facts_module.Facts) -> dict[str, Picture]:
             "Test accuracy against parameters: this net among published results",
             charts.published(facts["published"], steps),
         )
+    # Pictures of images and accuracies may be taken out of the report; those of the net and the rates are of no data.
+    for name in figures.keys() & {"curves", "alternatives", "confusion", "errors", "augmentation"}:
+        of_data(figures[name][1], facts["data"])
     return {
         name: Picture(f"{name}.svg", description, save(figure, "svg"))
         for name, (description, figure) in figures.items()

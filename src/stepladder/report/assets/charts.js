@@ -126,11 +126,16 @@ class Curves {
   drawEnds(panel) {
     const ends = this.shown().map((one) => ({ one, y: panel.y(this.lines(one, panel).at(-1).at(-1)[1]) }));
     ends.sort((first, second) => first.y - second.y);
-    ends.forEach((end, index) => {
-      end.y = Math.max(Math.min(Math.max(end.y, panel.box.top + 4), panel.box.bottom), index ? ends[index - 1].y + 11 : -Infinity);
+    // First down from the top, then up from the axis, where the last epoch's number stands.
+    ends.forEach((end, index) => { end.y = Math.max(end.y, index ? ends[index - 1].y + 11 : panel.box.top + 4); });
+    for (let index = ends.length - 1; index >= 0; index -= 1) {
+      const end = ends[index];
+      end.y = Math.min(end.y, index + 1 < ends.length ? ends[index + 1].y - 11 : panel.box.bottom);
+    }
+    for (const end of ends) {
       const attributes = { x: panel.box.right + 8, y: end.y + 4, "font-size": 12, "font-weight": 700, fill: `var(--s${end.one.colour})` };
       shape(panel.svg, "text", attributes, end.one.number);
-    });
+    }
   }
 
   drawAxes(panel, low, high) {
