@@ -100,13 +100,15 @@ def test_progress_is_reported_when_it_is_known(tiny: Dataset) -> None:
 def test_a_loss_that_is_no_number_names_the_same_step_and_takes_the_epoch_back(tiny: Dataset) -> None:
     errors = []
     for deferred in (False, True):
-        loop, _ = loop_of(tiny, deferred=deferred, net="[ReLU] 8C3 GAP 10C1", learning_rate=1e30)
-        before = {name: value.clone() for name, value in loop.module.state_dict().items()}
+        loop, _ = loop_of(tiny, deferred=deferred, net="[ReLU] 8C3 GAP 10C1", learning_rate=1e30, averaging=0.5)
+        before = loop.module.state_dict(), loop.state()
+        before = [{name: value.clone() for name, value in state.items()} for state in before]
         with pytest.raises(TrainingError, match="the step was not taken") as caught:
             loop.train_epoch(0, [])
         errors.append(str(caught.value))
         if deferred:
-            assert all(torch.equal(value, before[name]) for name, value in loop.module.state_dict().items())
+            for state, kept in zip((loop.module.state_dict(), loop.state()), before, strict=True):
+                assert all(torch.equal(value, kept[name]) for name, value in state.items())
     assert errors[0] == errors[1]
 
 

@@ -21,7 +21,7 @@ from stepladder.optimisers import build_optimiser, set_rate
 from stepladder.schedule import RateTable
 from stepladder.spec import Recipe
 from stepladder.stages import Stage, untimed
-from stepladder.tally import Tally
+from stepladder.tally import Tally, copied, put_back
 
 EVALUATION_BATCH = 1000
 
@@ -124,13 +124,13 @@ class Loop:
 
         Raises:
             TrainingError: if the loss stops being a finite number; the optimiser step is not taken. Where losses are
-                deferred that is seen when the epoch ends, and the module goes back to where the epoch began.
+                deferred that is seen when the epoch ends, and the weights go back to where they were when it began.
         """
         self.module.train()
         with self.stage("data"):
             order = self._order(epoch)
             rates = self.rates.epoch(epoch, watched_losses)
-        start = self._live_state() if self.deferred else None
+        start = copied(self.module.state_dict(), self.average or {}) if self.deferred else []
         tally = Tally(self.steps, self.device, self.deferred)
         started = time.perf_counter()
         for step, chosen in enumerate(torch.split(order, self.recipe.batch_size)[: self.steps]):
@@ -156,8 +156,8 @@ class Loop:
                 report(self._progress(epoch, tally, started))
         tally.settle()
         bad = tally.first_bad_step()
-        if bad is not None and start is not None:
-            self.module.load_state_dict(start)
+        if bad is not None:
+            put_back(start)
             raise not_a_number(epoch, bad, tally.losses[bad], self.recipe, rates[bad])
         if report is not None and self.deferred:
             report(self._progress(epoch, tally, started))

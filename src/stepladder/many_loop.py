@@ -19,6 +19,7 @@ from stepladder.loop import EvaluationPass, Progress, TrainingPass, not_a_number
 from stepladder.optimisers import build_optimiser, set_rate
 from stepladder.schedule import RateTable
 from stepladder.spec import Experiment
+from stepladder.tally import copied, put_back
 from stepladder.together import SeparateDropout, State, joined
 from stepladder.train import Materials, build_module, check_outputs
 
@@ -33,19 +34,27 @@ class ManyLoop:
         experiments: equal but for their seeds.
         materials: the images, on the device.
         device: where to compute.
+        layout: the order of maps in memory; it changes the speed and nothing else but rounding.
     """
 
-    def __init__(self, experiments: Sequence[Experiment], materials: Materials, device: torch.device) -> None:
+    def __init__(
+        self,
+        experiments: Sequence[Experiment],
+        materials: Materials,
+        device: torch.device,
+        layout: torch.memory_format = torch.channels_last,
+    ) -> None:
         self.seeds = [experiment.seed for experiment in experiments]
         self.recipe = experiments[0].recipe
         self.training = materials.training
         self.normalisation = materials.normalisation
         self.device = device
+        self._layout = layout
         self.steps = steps_per_epoch(len(self.training), self.recipe.batch_size)
         modules = [self._first_net(experiment, materials) for experiment in experiments]
         self._shape = materials.input_shape
         example = torch.zeros(2, *self._shape, device=device).contiguous(memory_format=torch.channels_last)
-        self.module: nn.Module = joined(modules, example).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.module: nn.Module = joined(modules, example).to(device=device, memory_format=layout)  # type: ignore[call-overload]
         self._dropouts = [layer for layer in self.module.modules() if isinstance(layer, SeparateDropout)]
         self.optimiser = build_optimiser(self.module, self.recipe)
         self._averaging = build_averaging(self.module, self.recipe, self.recipe.epochs * self.steps)
@@ -66,11 +75,11 @@ class ManyLoop:
         Nothing waits for the device until the epoch ends. ``report`` is called then.
 
         Raises:
-            TrainingError: if a loss stopped being a finite number; the module goes back to where the epoch began.
+            TrainingError: if a loss stopped being a finite number; the weights go back to where they began.
         """
         self.module.train()
         rates = self._rates.epoch(epoch, [])
-        start = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
+        start = copied(self.module.state_dict(), self.average or {})
         losses = torch.zeros((self.steps, len(self.seeds)), device=self.device)
         correct = torch.zeros(len(self.seeds), dtype=torch.int64, device=self.device)
         counts = []
@@ -90,7 +99,7 @@ class ManyLoop:
             counts.append(len(labels))
         seen, right = losses.double().cpu().numpy(), correct.tolist()
         if not numpy.isfinite(seen).all():
-            self.module.load_state_dict(start)
+            put_back(start)
             bad = int(numpy.argmin(numpy.isfinite(seen).all(1)))
             raise not_a_number(epoch, bad, float(seen[bad].sum()), self.recipe, rates[bad])
         if report is not None:
@@ -138,7 +147,7 @@ class ManyLoop:
         varied = self.normalisation.apply(augment(scaled, self.recipe.augmentation, streams))
         rows, columns = varied.shape[2:]
         apart = varied.view(len(self.seeds), len(chosen), -1, rows, columns).transpose(0, 1)
-        return apart.reshape(len(chosen), -1, rows, columns).contiguous(memory_format=torch.channels_last)
+        return apart.reshape(len(chosen), -1, rows, columns).contiguous(memory_format=self._layout)
 
     def _forward(
         self, inputs: torch.Tensor, labels: torch.Tensor, epoch: int, step: int

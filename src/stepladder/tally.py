@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 
 import torch
 
@@ -63,3 +64,14 @@ class Tally:
         for loss, count in zip(self.losses, self._counts, strict=True):
             total += loss * count
         return total / self.count
+
+
+def copied(*states: Mapping[str, torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return each tensor of the states with a copy of it, for ``put_back``."""
+    return [(tensor, tensor.detach().clone()) for state in states for tensor in state.values()]
+
+
+def put_back(pairs: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    """Give each tensor the values of its copy."""
+    for tensor, values in pairs:
+        tensor.copy_(values)
