@@ -17,6 +17,7 @@ from stepladder.data import Dataset
 from stepladder.dropout import StreamDropout
 from stepladder.errors import TrainingError
 from stepladder.loop import Loop, Progress
+from stepladder.repeatable import prefer_repeatable
 from stepladder.spec import Experiment
 from stepladder.train import build_module, prepare
 
@@ -146,3 +147,12 @@ def test_a_gpu_is_never_waited_for_inside_an_epoch(optimiser: str, tiny: Dataset
 
     loop.stage = stage
     loop.train_epoch(1, [])
+
+
+def test_a_gpus_library_is_asked_for_sums_in_a_fixed_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    prefer_repeatable(torch.device("cpu"))
+    assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark) == (False, True)
+    prefer_repeatable(torch.device("cuda"))
+    assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark) == (True, False)

@@ -18,6 +18,7 @@ from stepladder.errors import TrainingError
 from stepladder.inputs import Images, Normalisation
 from stepladder.memory import keep_freed_memory
 from stepladder.optimisers import build_optimiser, set_rate
+from stepladder.repeatable import prefer_repeatable
 from stepladder.schedule import RateTable
 from stepladder.spec import Recipe
 from stepladder.stages import Stage, untimed
@@ -88,6 +89,7 @@ class Loop:
         engine: str | None = None,
     ) -> None:
         keep_freed_memory()
+        prefer_repeatable(device)
         self.dropouts = dropout.use_streams(module)
         # Channels-last convolutions are faster on processors and GPUs alike for nets this small.
         self.module = module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

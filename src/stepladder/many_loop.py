@@ -16,7 +16,9 @@ from stepladder.averaging import build_averaging
 from stepladder.initialise import prepare_module
 from stepladder.inputs import Images
 from stepladder.loop import EvaluationPass, Progress, TrainingPass, not_a_number, steps_per_epoch
+from stepladder.memory import keep_freed_memory
 from stepladder.optimisers import build_optimiser, set_rate
+from stepladder.repeatable import prefer_repeatable
 from stepladder.schedule import RateTable
 from stepladder.spec import Experiment
 from stepladder.tally import copied, put_back
@@ -44,6 +46,8 @@ class ManyLoop:
         device: torch.device,
         layout: torch.memory_format = torch.channels_last,
     ) -> None:
+        keep_freed_memory()
+        prefer_repeatable(device)
         self.seeds = [experiment.seed for experiment in experiments]
         self.recipe = experiments[0].recipe
         self.training = materials.training
