@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from stepladder import environment
+from stepladder import data, environment
 from stepladder.files import write_text
 from stepladder.workers import usable_cores
 
@@ -184,6 +184,12 @@ def read_rows(name: str) -> tuple[Row, list[Row]] | None:
         return None
     head, *rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     return head, rows
+
+
+def need_full_mnist() -> None:
+    """End the program if only the sample is there: its numbers are not comparable with the full set's."""
+    if data.load("mnist", notify=None).is_sample:
+        sys.exit("the full MNIST is needed: name its folder in STEPLADDER_DATA, or go online once")
 
 
 def command_line() -> str:

@@ -19,7 +19,7 @@ from functools import cache
 
 import psutil
 
-from contest import command_line, spread, write_rows
+from contest import command_line, need_full_mnist, spread, write_rows
 
 NAME = "memory"
 WORKERS = 2
@@ -94,6 +94,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=1)
     arguments = parser.parse_args()
+    need_full_mnist()
     rows = []
     for number in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 
 import ours
-from contest import Contestant, command_line, hold, ratios, spread, write_rows
+from contest import Contestant, command_line, hold, need_full_mnist, ratios, spread, write_rows
 from stepladder.workers import usable_cores
 
 ONE_WORKER, ALL_WORKERS = "one worker", "one worker a core"
@@ -42,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    need_full_mnist()
     cores = usable_cores()
     rows, _ = hold(contestants(), arguments.rounds)
     path = write_rows(NAME, command_line(), rows, seeds=list(range(cores)))

@@ -16,7 +16,7 @@ import frameworks
 import limit
 import ours
 import reference_way
-from contest import Contestant, command_line, hold, rates, ratios, spread, write_rows
+from contest import Contestant, command_line, hold, need_full_mnist, rates, ratios, spread, write_rows
 from stepladder.workers import usable_cores
 
 REFERENCE = ("the reference way, 0 loader workers", "the reference way, 2 loader workers")
@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=12_800, help="images a turn of the slower contestants")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="contestants whose name holds one of these words")
     arguments = parser.parse_args()
+    need_full_mnist()
     chosen = contestants(arguments.images)
     if arguments.only:
         chosen = [one for one in chosen if any(word in one.name for word in (REFERENCE[0], *arguments.only))]

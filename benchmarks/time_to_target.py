@@ -26,7 +26,7 @@ from pathlib import Path
 from time import perf_counter
 
 import reference_way
-from contest import Contestant, Lap, Row, command_line, hold, rates, read_rows, spread, write_rows
+from contest import Contestant, Lap, Row, command_line, hold, need_full_mnist, rates, read_rows, spread, write_rows
 from reference_way import TARGET
 from stepladder import data
 from stepladder.runs import open_finished
@@ -142,8 +142,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--images", type=int, default=12_800, help="of an epoch of the reference way")
     arguments = parser.parse_args()
-    if data.load("mnist").is_sample:
-        sys.exit("the full MNIST was not reachable; the target is set for it")
+    need_full_mnist()
     if not has_fast():
         print("this stepladder has no experiment 'fast'; a stand-in is trained")
     chosen = [Contestant(FAST, fast_laps)]
