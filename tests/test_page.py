@@ -134,8 +134,8 @@ def test_curves_and_table_say_the_same_where_rounding_is_delicate(
     page.locator("#curves .panels").focus()
     for key, row in zip(("ArrowLeft", "ArrowRight"), cells, strict=True):
         page.keyboard.press(key)
-        shown = [readings(page, panel)[0].split()[1] for panel in (0, 1, 2, 3)]
-        assert shown == [row[3], row[4], row[5].rstrip("%"), row[6].rstrip("%")]
+        shown = [readings(page, panel)[0].split()[1] for panel in (0, 1, 2, 3, 4)]
+        assert shown == [row[3], row[4], row[5].rstrip("%"), row[6].rstrip("%"), row[2]]
     assert window.complaints == []
     window.page.context.close()
 

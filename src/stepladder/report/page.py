@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import math
 import re
 from functools import cache
 from importlib.resources import files
@@ -202,14 +201,12 @@ def _readings(step: Facts) -> Facts:
     neighbour; so the words are made here, and the scripts only show them.
     """
     epochs = list(zip(*(run["rows"] for run in step["runs"]), strict=True))
-    rates = step["learning_rates"]
-    ends = [math.floor((len(rates) - 1) * epoch / len(epochs) + 0.5) for epoch in range(1, len(epochs) + 1)]
     return {
         "trainLoss": [f"{mean([row['train_loss'] for row in rows]):.4f}" for rows in epochs],
         "evaluationLoss": [f"{mean([row['evaluation_loss'] for row in rows]):.4f}" for rows in epochs],
         "train": [f"{mean([_share(row, 'train') for row in rows]):.2f}" for rows in epochs],
         "evaluation": [f"{mean([_share(row, 'evaluation') for row in rows]):.2f}" for rows in epochs],
-        "rates": [f"{rates[end]:.3g}" for end in ends],
+        "rates": [f"{rows[0]['learning_rate']:.4g}" for rows in epochs],
     }
 
 

@@ -65,8 +65,10 @@ class Curves {
   /** Return the lines of one step in a panel: points [x in epochs, value]; the last line is the mean. */
   lines(one, panel) {
     if (panel.value === "rates") {
-      const last = Math.max(1, one.rates.length - 1);
-      return [one.rates.map((rate, index) => [(this.epochs * index) / last, rate])];
+      // The same number an epoch, from its first step to its last: where a schedule falls between epochs, so does the line.
+      const count = one.rates.length / one.runs[0].train.length;
+      const x = (index) => Math.floor(index / count) + (index % count) / Math.max(1, count - 1);
+      return [one.rates.map((rate, index) => [x(index), rate])];
     }
     const runs = one.runs.map((run) => run[panel.value]);
     const average = runs[0].map((_, index) => mean(runs.map((run) => run[index])));
@@ -194,13 +196,16 @@ class Curves {
   valueAt(one, panel) {
     const points = this.lines(one, panel).at(-1);
     if (panel.value !== "rates") return points[this.epoch - 1]?.[1];
-    return points[Math.round(((points.length - 1) * this.epoch) / this.epochs)][1];
+    return points[(points.length / one.runs[0].train.length) * this.epoch - 1]?.[1];
   }
 }
 
 /** Write a name beside a mark where nothing else stands; where there is no room the pointer tells it. */
 function nameBeside(group, name, x, y, box, taken) {
-  const short = name.length > 26 ? `${name.slice(0, 25)}…` : name;
+  // Of an owner and a repository the repository is enough; of other long names what fits, up to a whole word.
+  const own = /^[\w.-]+\/[\w.-]+$/.test(name) ? name.split("/").at(-1) : name;
+  const fits = (text) => text.length <= 26;
+  const short = [name, own].find(fits) ?? `${own.slice(0, 25).replace(/\W*\s\S*$/, "")}…`;
   const width = short.length * 6.4;
   for (const [left, anchor] of [[x + 11, "start"], [x - 11 - width, "end"]]) {
     const area = [left, y - 7, left + width, y + 7];
@@ -252,7 +257,9 @@ function drawPublished(root, tip, published, own) {
     }
     shape(axis, "text", { x: box.right, y: box.bottom + 31, "text-anchor": "end" }, "parameters, logarithmic");
     shape(axis, "text", { x: box.left + 4, y: box.top + 4 }, "test accuracy (%)");
-    const taken = all.map((one) => [x(one.parameters) - 9, y(one.accuracy) - 9, x(one.parameters) + 9, y(one.accuracy) + 9]);
+    // Marks, and the numbers beside this climb's own.
+    const besides = (one) => (one.own ? 22 : 9);
+    const taken = all.map((one) => [x(one.parameters) - 9, y(one.accuracy) - 9, x(one.parameters) + besides(one), y(one.accuracy) + 9]);
     for (const one of all) {
       const label = `${one.source}: ${one.text ?? `${one.accuracy}%`}, ${count(one.parameters)} parameters (${one.detail})`;
       const group = shape(svg, "g", { tabindex: 0, role: "img", "aria-label": label });
@@ -264,7 +271,7 @@ function drawPublished(root, tip, published, own) {
         const attributes = { class: "own", x: x(one.parameters) + (right ? -10 : 10), y: y(one.accuracy) + 4, "text-anchor": right ? "end" : "start" };
         shape(group, "text", attributes, one.number);
       }
-      else nameBeside(group, one.source.split("/").at(-1), x(one.parameters), y(one.accuracy), box, taken);
+      else nameBeside(group, one.source, x(one.parameters), y(one.accuracy), box, taken);
       for (const kind of ["pointerenter", "focus", "click"]) group.addEventListener(kind, () => { tip.textContent = label; });
     }
   }
