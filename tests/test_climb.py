@@ -12,8 +12,10 @@ from stepladder.climb import ClimbOptions, plan, run
 from stepladder.errors import SpecError
 from stepladder.ladder import classic
 from stepladder.report import write_report
+from stepladder.spec import Experiment, Recipe
 from stepladder.text import climb_summary
-from stepladder.workers import EpochFinished, Finished
+from stepladder.train import train
+from stepladder.workers import EpochFinished, Finished, Job, Started, execute
 
 
 def test_the_plan_has_a_run_a_step_and_seed_in_folders_of_their_own(tmp_path: Path) -> None:
@@ -60,3 +62,13 @@ def test_a_holdout_climb_decides_on_the_holdout_and_tests_once(tmp_path: Path) -
     assert "not comparable with published" in found["place"]
     facts.save(found, tmp_path / "climb")
     assert "looked at once" in write_report(tmp_path / "climb").html.read_text(encoding="utf-8")
+
+
+def test_finished_runs_cost_no_process(tiny: data.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job("done", Experiment(net="8C3 GAP 10C1", recipe=Recipe(epochs=1)), tmp_path / "run")
+    row = list(train(job.experiment, tiny, job.folder))[-1]
+    monkeypatch.setattr("multiprocessing.context.SpawnContext.Process", None)
+    assert list(execute([job], workers=1)) == [Started(job), EpochFinished(job, *row, resumed=True), Finished(job)]
+    (job.folder / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(TypeError):
+        list(execute([job], workers=1))

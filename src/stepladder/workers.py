@@ -105,6 +105,17 @@ def execute(
     Raises:
         StepladderError: the error of the first job that failed.
     """
+    unfinished = []
+    for job in jobs:
+        rows = _rows_if_finished(job)
+        if rows is None:
+            unfinished.append(job)
+            continue
+        yield Started(job)
+        for row, time in rows:
+            yield EpochFinished(job, row, time, resumed=True)
+        yield Finished(job)
+    jobs = unfinished
     context = multiprocessing.get_context("spawn")
     if together is None:
         together = len(jobs) > 1 and _is_on_gpu(device)
@@ -123,7 +134,7 @@ def execute(
                 active[receiver] = (group, set(group), process)
             for ready in wait(list(active)):
                 assert isinstance(ready, Connection)
-                group, unfinished, process = active[ready]
+                group, left, process = active[ready]
                 try:
                     message = ready.recv()
                 except EOFError:
@@ -132,8 +143,8 @@ def execute(
                     raise message
                 yield message
                 if isinstance(message, Finished):
-                    unfinished.remove(message.job)
-                if not unfinished:
+                    left.remove(message.job)
+                if not left:
                     process.join()
                     ready.close()
                     del active[ready]
@@ -230,6 +241,20 @@ def train_together(
             send(EpochFinished(job, row, time, resumed=row.epoch <= resumed))
     for job in jobs:
         send(Finished(job))
+
+
+def _rows_if_finished(job: Job) -> list[tuple[EpochRow, EpochTime]] | None:
+    """Return what a finished run's folder holds, which costs neither a process nor torch; None where work is left."""
+    from stepladder.runs import RunFolder, open_finished
+
+    with RunFolder(job.folder, job.experiment) as folder:
+        if not folder.is_finished():
+            return None
+    try:
+        run = open_finished(job.folder)
+    except RunError:
+        return None  # whoever trains it makes it whole, or says what is wrong
+    return list(zip(run.rows, run.times, strict=True)) if len(run.rows) == len(run.times) else None
 
 
 def _epochs_kept(job: Job) -> int:
