@@ -30,6 +30,7 @@ def page(found: Found) -> str:
         _limit_section(found),
         _target_section(found),
         _scaling_section(found),
+        _many_section(found),
         _tried_section(found),
         _machines(found),
     ]
@@ -185,6 +186,22 @@ def _scaling_section(found: Found) -> str:
     return "## Scaling, start and memory\n\n" + "\n\n".join(text) if text else ""
 
 
+def _many_section(found: Found) -> str:
+    rows = found.of("many_seeds")
+    # On a processor one process a core does better, so nobody trains that way there.
+    if not rows or found.heads["many_seeds"]["device"] == found.heads["many_seeds"]["environment"]["processor"]:
+        return ""
+    names = list(dict.fromkeys(row["contestant"] for row in rows if row["round"] == 0))
+    baseline = names[0]
+    lines = [
+        [name, f"{spread(rates(rows, name)):,.0f}", f"{spread(ratios(rows, name, baseline)):.2f}"] for name in names
+    ]
+    return (
+        f"## Many seeds as one net\n\nOn {found.heads['many_seeds']['device']}; images count once a seed.\n\n"
+        + _table(["Contestant", "Images a second", f"Times {baseline}"], lines, "lrr")
+    )
+
+
 def _tried_section(found: Found) -> str:
     if not found.tried:
         return ""
@@ -196,6 +213,8 @@ def _tried_section(found: Found) -> str:
 def _machines(found: Found) -> str:
     lines = []
     for name, head in found.heads.items():
+        if name == "many_seeds" and not _many_section(found):
+            continue
         where = head["environment"]
         packages = ", ".join(
             f"{package} {where[package]}"
