@@ -13,6 +13,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import many_seeds
 from conftest import GUIDE_NET, write_mnist
 from stepladder.cli import app
 from stepladder.data import Dataset
@@ -334,3 +335,11 @@ def test_the_command_trains_several_seeds(data_dir: Path, tmp_path: Path, monkey
     assert f"test {mean(accuracies):.2f} ± {stdev(accuracies):.2f}% over 2 seeds at epoch 1" in done.output
     with pytest.raises(SpecError, match="for one run"):
         CliRunner().invoke(app, [*command, "--profile"], catch_exceptions=False)
+
+
+def test_the_benchmark_counts_an_image_once_a_seed() -> None:
+    for contestant in many_seeds.contestants("cpu", [3], 256, "mnist-sample"):
+        laps = contestant.laps(**contestant.arguments)
+        first, second = next(laps), next(laps)
+        assert first.amount == second.amount == 256 * second.details["seeds"]
+        assert second.details["loss"] < first.details["loss"], contestant.name
