@@ -28,9 +28,14 @@ class StreamDropout(nn.Dropout):
         self._position: tuple[int, int, int, int] | None = None
 
     @property
-    def threshold(self) -> int:
-        """Return which of 2³² levels of random bits are dropped: those below."""
-        return self._dropped_levels * (_KEYS // _LEVELS)
+    def dropped_levels(self) -> int:
+        """Return which of 65,536 levels of random bits are dropped: those below."""
+        return self._dropped_levels
+
+    @property
+    def compensation(self) -> float:
+        """Return what kept numbers are multiplied by."""
+        return self._scale
 
     @property
     def key(self) -> int:

@@ -16,7 +16,7 @@ def describe(threads: int, device: str, engine: str) -> dict[str, Any]:
     Args:
         threads: torch's intra-op threads of the run.
         device: the device type, such as "cpu".
-        engine: "fused" where compiled kernels trained, "plain" where torch did alone.
+        engine: "compiled" where machine code written for the net trained it, "plain" where torch did.
     """
     import psutil
 
@@ -25,7 +25,7 @@ def describe(threads: int, device: str, engine: str) -> dict[str, Any]:
         "stepladder": _version("stepladder"),
         "torch": _version("torch"),
         "numpy": _version("numpy"),
-        "numba": _version("numba"),
+        "llvmlite": _version("llvmlite"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()}",
         "processor": processor_name(),

@@ -11,20 +11,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from stepladder import dropout, fused, randomness
-from stepladder.augment import affine_maps, augment
+from stepladder import dropout, randomness
 from stepladder.averaging import build_averaging
 from stepladder.errors import TrainingError
 from stepladder.inputs import Images, Normalisation
 from stepladder.memory import keep_freed_memory
 from stepladder.optimisers import build_optimiser, set_rate
+from stepladder.passes import build_passes
 from stepladder.repeatable import prefer_repeatable
 from stepladder.schedule import RateTable
 from stepladder.spec import Recipe
 from stepladder.stages import Stage, untimed
 from stepladder.tally import Tally, copied, put_back
-
-EVALUATION_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,8 @@ class Loop:
         normalisation: how pixels become inputs.
         seed: what all random numbers derive from.
         device: where to compute.
-        engine: "fused" for compiled kernels, "plain" for torch alone; None takes the kernels where they can be used.
+        engine: "compiled" for machine code written for the net, "plain" for torch; None takes machine code where it
+            can be had.
 
     Attributes:
         stage: called with the name of each stage of the work; set it to a clock to see where the time goes.
@@ -90,7 +89,7 @@ class Loop:
     ) -> None:
         keep_freed_memory()
         prefer_repeatable(device)
-        self.dropouts = dropout.use_streams(module)
+        dropouts = dropout.use_streams(module)
         # Channels-last convolutions are faster on processors and GPUs alike for nets this small.
         self.module = module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe = recipe
@@ -104,12 +103,8 @@ class Loop:
         self.optimiser = build_optimiser(self.module, recipe)
         self.rates = RateTable(recipe, self.steps)
         self._averaging = build_averaging(self.module, recipe, recipe.epochs * self.steps)
-        self.engine = engine or choose_engine(self.module, device)
-        # The training pass; evaluation is torch's.
-        self._training_net: Callable[[torch.Tensor], torch.Tensor] = self.module
-        if self.engine == "fused" and isinstance(self.module, nn.Sequential):
-            fused.use_threads(torch.get_num_threads())
-            self._training_net = fused.FusedNet(self.module)
+        self.passes = build_passes(engine, self.module, dropouts, recipe, training, normalisation, seed)
+        self.engine = self.passes.name
 
     def train_epoch(
         self,
@@ -140,14 +135,13 @@ class Loop:
             with self.stage("data"):
                 labels = self.training.labels[chosen]
             with self.stage("augmentation"):
-                inputs = self._batch(chosen, epoch, step)
+                prepared = self.passes.prepare(chosen, epoch, step)
             with self.stage("forward"):
-                logits, loss = self._forward(inputs, labels, epoch, step)
+                logits, loss = self.passes.forward(prepared, labels, epoch, step)
             if not tally.add_loss(loss):
                 raise not_a_number(epoch, step, tally.losses[step], self.recipe, rates[step])
             with self.stage("backward"):
-                self.optimiser.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
+                self.passes.backward(loss)
             with self.stage("optimiser"):
                 self.optimiser.step()
             with self.stage("averaging"):
@@ -173,12 +167,7 @@ class Loop:
 
     def _evaluate(self, images: Images) -> EvaluationPass:
         self.module.eval()
-        weights = self.average or {}
-        logits = []
-        for pixels in torch.split(images.pixels, EVALUATION_BATCH):
-            inputs = self.normalisation.apply(self.normalisation.scale(pixels))
-            logits.append(self._logits(inputs, weights).to(torch.float32))
-        joined = torch.cat(logits)
+        joined = self.passes.evaluate(images, self.average or {})
         loss = functional.cross_entropy(joined, images.labels).item()
         correct = int((joined.argmax(1) == images.labels).sum())
         return EvaluationPass(loss, correct, len(images), joined)
@@ -203,42 +192,6 @@ class Loop:
         numbers = randomness.numpy_stream(self.seed, "shuffle", epoch)
         order = numbers.permutation(len(self.training)).astype(numpy.int64)
         return torch.from_numpy(order).to(self.device)
-
-    def _batch(self, chosen: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
-        generator = randomness.torch_stream(self.seed, "augment", epoch, step, device=self.device)
-        if self.engine == "fused" and not self.recipe.augmentation.is_none:
-            pixels = self.training.pixels
-            maps = affine_maps(self.recipe.augmentation, len(chosen), (pixels.shape[2], pixels.shape[3]), generator)
-            return fused.warp(pixels, chosen, maps, self.normalisation)
-        scaled = self.normalisation.scale(self.training.pixels[chosen])
-        # Augment before normalising: what moves in from outside must be background, which is 0 only here.
-        varied = augment(scaled, self.recipe.augmentation, generator)
-        return self.normalisation.apply(varied).contiguous(memory_format=torch.channels_last)
-
-    def _forward(
-        self, inputs: torch.Tensor, labels: torch.Tensor, epoch: int, step: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        for layer, module in enumerate(self.dropouts):
-            module.restart(self.seed, layer, epoch, step)
-        with self._precision():
-            logits = self._training_net(inputs).flatten(1).to(torch.float32)
-        smoothing = self.recipe.label_smoothing
-        return logits, functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-
-    def _precision(self) -> torch.autocast:
-        mixed = self.recipe.precision == "bfloat16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed)
-
-    def _logits(self, inputs: torch.Tensor, weights: dict[str, torch.Tensor]) -> torch.Tensor:
-        with self._precision():
-            outputs: torch.Tensor = torch.func.functional_call(self.module, weights, inputs)
-        # A net that ends in a convolution gives (N, K, 1, 1).
-        return outputs.flatten(1)
-
-
-def choose_engine(module: nn.Module, device: torch.device) -> str:
-    """Return "fused" where the compiled kernels can train the module, or else "plain"."""
-    return "fused" if device.type == "cpu" and isinstance(module, nn.Sequential) and not fused.missing() else "plain"
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from stepladder import cache
 from stepladder.data import MNIST, catalog, connection, download, load, sample
 from stepladder.errors import DataError
 
@@ -128,7 +129,7 @@ def test_folders_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_damaged_file_that_cannot_be_removed_is_not_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = catalog.cache_folder() / "mnist"
+    folder = cache.folder() / "mnist"
     folder.mkdir(parents=True)
     (folder / "train-images-idx3-ubyte.gz").write_bytes(b"rubbish")
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy
 
+from stepladder.cache import folder as cache_folder
 from stepladder.data import idx
 from stepladder.data.dataset import Dataset, Split
 from stepladder.data.download import Progress, UnreachableError, UntrustedError, fetch
@@ -118,14 +119,6 @@ def load(
             )
         return load_sample()
     return _assemble(paths, str(cache), catalog)
-
-
-def cache_folder() -> Path:
-    """Return the folder of downloaded data: ``STEPLADDER_CACHE``, or the system's cache folder for this user."""
-    from platformdirs import user_cache_path
-
-    named = os.environ.get("STEPLADDER_CACHE")
-    return Path(named) if named else user_cache_path("stepladder", appauthor=False)
 
 
 def _folder_from_environment() -> Path | None:

@@ -9,13 +9,13 @@ generator has a state, and any thread can draw any number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
 
-from stepladder.engine.emit import F32, I16, I32, I64, Emitter, chunks
+from stepladder.engine.emit import I32, Emitter, chunks
 from stepladder.engine.plan import Block
 
 _UNROLLED = 4
@@ -116,7 +116,12 @@ class Chain:
                 incoming = self._shared(gradient(place[0], place[1], start, lanes), lanes)
 
                 def add(
-                    row: Any, column: Any, sums: Values, chunk: int = chunk, incoming: Any = incoming, lanes: int = lanes
+                    row: Any,
+                    column: Any,
+                    sums: Values,
+                    chunk: int = chunk,
+                    incoming: Any = incoming,
+                    lanes: int = lanes,
                 ) -> Values:
                     value = e.builder.select(self._live(row, column, chunk), incoming, e.splat(0.0, lanes))
                     product = e.fma(value, self._output(row, column, chunk), sums[1])
@@ -253,9 +258,7 @@ class Chain:
             row.next = column.results
         return row.results
 
-    def _elements(
-        self, place: tuple[Any, Any], carried: Values, visit: Callable[[Any, Any, Values], Values]
-    ) -> Values:
+    def _elements(self, place: tuple[Any, Any], carried: Values, visit: Callable[[Any, Any, Values], Values]) -> Values:
         """Visit every number of a place's window."""
         e, (rows, columns) = self.e, self.block.window
         top, left = e.product(place[0], rows), e.product(place[1], columns)

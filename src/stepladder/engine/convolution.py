@@ -46,7 +46,9 @@ class Taps:
             return cls(tuple(rows), tuple(column + word for column in columns for word in range(words)))
         size = max(size for size in range(1, _UNROLLED + 1) if words % size == 0)
         starts = range(0, words, size)
-        return cls(tuple(row + column + start for row in rows for column in columns for start in starts), tuple(range(size)))
+        return cls(
+            tuple(row + column + start for row in rows for column in columns for start in starts), tuple(range(size))
+        )
 
     @property
     def all(self) -> list[int]:
@@ -98,9 +100,17 @@ class Convolution:
         rows, columns = self.out
         width = -(-columns // -(-columns // fitting))
         height = max(1, min(rows, fitting // columns)) if columns <= fitting else 1
-        _tiled(e, rows, height, lambda row, tall: _tiled(
-            e, columns, width, lambda column, wide: self._tile(e, source, weights, first, sink, (row, column), (tall, wide))
-        ))
+        _tiled(
+            e,
+            rows,
+            height,
+            lambda row, tall: _tiled(
+                e,
+                columns,
+                width,
+                lambda column, wide: self._tile(e, source, weights, first, sink, (row, column), (tall, wide)),
+            ),
+        )
 
     def _tile(
         self,
@@ -168,7 +178,8 @@ def write_weight_gradient(
         source: address of what went into the convolution, in words.
         gradient: address of the gradient of what came out, (rows, columns, lanes) words.
         target: address of the sums, float32 (weights, lanes).
-        taps: for each weight the offset of the word that it saw, from the first word of its pixel, and its row in the target.
+        taps: for each weight the offset of the word that it saw, from the first word of its pixel, and its row in the
+            target.
         lanes: channels that came out.
         rows: of the gradient.
         columns: likewise; with paired words, pairs of columns.

@@ -1,4 +1,4 @@
-"""Where everything lies in memory: one arena for the batch, one scratch for each thread, one table of outer addresses."""
+"""Where everything lies in memory: an arena for the batch, a scratch for each thread, a table of outer addresses."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from torch import nn
 from stepladder.engine import layout as table
 from stepladder.engine.compile import Compiled, Function, build, machine_name
 from stepladder.engine.layout import PARTS, Layout
-from stepladder.engine.plan import Block, Layers, plan
 from stepladder.engine.parameters import Strides
+from stepladder.engine.plan import Block, Layers, plan
 from stepladder.engine.program import Constants, Program
 from stepladder.inputs import Images, Normalisation
 

@@ -22,15 +22,14 @@ def write_packing(e: Emitter, layout: BlockLayout, strides: Strides, weight: Any
         tap = e.sum(e.product(row.index, columns), column.index)
         mirrored = e.builder.sub(e.number(layout.taps - 1), tap)
         spot = e.sum(e.product(row.index, strides[2]), e.product(column.index, strides[3]))
-        with e.loop(0, block.inputs) as come:
-            with e.loop(0, block.outputs) as go:
-                offset = e.sum(spot, e.product(go.index, strides[0]), e.product(come.index, strides[1]))
-                value = e.load(e.at(weight, offset, F32), F32)
-                _pack(e, forward, value, tap, come.index, go.index, layout.words_in, block.lanes_out, layout.is_paired)
-                if block.index > 0:
-                    _pack(
-                        e, back, value, mirrored, go.index, come.index, layout.words_out, block.lanes_in, layout.is_paired
-                    )
+        with e.loop(0, block.inputs) as come, e.loop(0, block.outputs) as go:
+            offset = e.sum(spot, e.product(go.index, strides[0]), e.product(come.index, strides[1]))
+            value = e.load(e.at(weight, offset, F32), F32)
+            _pack(e, forward, value, tap, come.index, go.index, layout.words_in, block.lanes_out, layout.is_paired)
+            if block.index > 0:
+                _pack(
+                    e, back, value, mirrored, go.index, come.index, layout.words_out, block.lanes_in, layout.is_paired
+                )
     if block.has_bias:
         with e.loop(0, block.outputs) as go:
             value = e.load(e.at(bias, go.index, F32), F32)

@@ -1,4 +1,4 @@
-"""Which nets the engine trains, and what it has to know of them: a chain of blocks, each a convolution and what follows.
+"""Which nets the engine trains, and what it has to know of them: blocks, each a convolution and what follows.
 
 A block is a convolution (or a linear layer, which is a convolution over the whole map), then batch normalisation, ReLU,
 dropout and pooling, each of them or not, in this order.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
 from torch import nn
 
 from stepladder.dropout import StreamDropout
+from stepladder.engine import UnsupportedNet
 
 Pair = tuple[int, int]
 
-
-class UnsupportedNet(Exception):  # noqa: N818
-    """The engine has no kernels for this net; the message says which layer."""
+_WIDEST = 128
+"""Channels of a layer; wider ones fill the processor's vectors without help."""
+_LONGEST = 8192
+"""Vectors of a layer's weights: kernels are written out, and longer ones would take long to compile."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,7 @@ def plan(module: nn.Module, input_shape: tuple[int, int, int]) -> tuple[tuple[Bl
     return tuple(blocks), tuple(layers)
 
 
-def _block(
-    index: int, modules: list[nn.Module], channels: int, size: Pair
-) -> tuple[Block, Layers, list[nn.Module]]:
+def _block(index: int, modules: list[nn.Module], channels: int, size: Pair) -> tuple[Block, Layers, list[nn.Module]]:
     rest = list(modules)
 
     def take(kind: type[nn.Module]) -> nn.Module | None:
@@ -193,6 +192,9 @@ def _block(
     )
     if min(bare.margin) < 0 or min(bare.out) < 1:
         raise UnsupportedNet("padding wider than the kernel has no kernel")
+    length = kernel[0] * kernel[1] * inputs * -(-outputs // 16)
+    if max(inputs if index else 0, outputs) > _WIDEST or length > _LONGEST:
+        raise UnsupportedNet("the layer is so wide that torch is the better choice")
     window, pooling = _window(pool, bare.out)
     block = replace(bare, window=window, pooling=pooling)
     return block, Layers(convolution, norm, dropout), rest  # type: ignore[arg-type]
@@ -225,8 +227,3 @@ def _rounded(channels: int) -> int:
 
 def _name(module: nn.Module | None) -> str:
     return "nothing" if module is None else type(module).__name__
-
-
-def has_gradients(module: nn.Module) -> bool:
-    """Return whether every parameter is trained, as the engine does."""
-    return all(parameter.requires_grad and parameter.dtype == torch.float32 for parameter in module.parameters())

@@ -133,9 +133,7 @@ class Program:
         scratch = self._scratch(e, addresses, thread)
         start, stop = (e.builder.sdiv(e.product(e.sum(thread, more), PARTS), threads) for more in (0, 1))
         with e.loop(start, stop) as part:
-            low, high = (
-                e.builder.sdiv(e.product(e.sum(part.index, more), count), e.number(PARTS)) for more in (0, 1)
-            )
+            low, high = (e.builder.sdiv(e.product(e.sum(part.index, more), count), e.number(PARTS)) for more in (0, 1))
             e.builder.call(function, [addresses, scratch, part.index, low, high])
 
     def _pack(self, e: Emitter, addresses: Any, index: int) -> None:
@@ -304,7 +302,9 @@ class Program:
                 self._write_input_gradient(e, arena, scratch, index, image.index)
             if before is not None and before.block.has_norm:
                 gradient = self._gradient(e, arena, index - 1, image.index)
-                _add_totals(e, totals, before.block.lanes_out, self._chain(e, arena, before, image.index).sums(gradient))
+                _add_totals(
+                    e, totals, before.block.lanes_out, self._chain(e, arena, before, image.index).sums(gradient)
+                )
         e.builder.ret_void()
 
     def _write_input_gradient(self, e: Emitter, arena: Any, scratch: Any, index: int, image: Any) -> None:
@@ -346,9 +346,7 @@ class Program:
         if here.is_paired:
             _pair_columns(e, plain, e.at(scratch, here.gradient_pairs), block.out, block.lanes_out, step=2, distance=1)
 
-    def _write_weight_gradient(
-        self, e: Emitter, arena: Any, scratch: Any, index: int, image: Any, target: Any
-    ) -> None:
+    def _write_weight_gradient(self, e: Emitter, arena: Any, scratch: Any, index: int, image: Any, target: Any) -> None:
         here, block = self.layout.each[index], self.layout.blocks[index]
         if index == 0:
             source = e.at(arena, e.sum(e.product(image, 4 * self.layout.input_count), self.layout.inputs))
@@ -483,7 +481,9 @@ class Program:
         b.cbranch(is_over, leave, rest)
         b.position_at_end(rest)
         give_way = self._address(e, addresses, table.YIELD)
-        is_due = b.icmp_signed("==", b.and_(spins, e.number(_SPINS_BEFORE_YIELD - 1)), e.number(_SPINS_BEFORE_YIELD - 1))
+        is_due = b.icmp_signed(
+            "==", b.and_(spins, e.number(_SPINS_BEFORE_YIELD - 1)), e.number(_SPINS_BEFORE_YIELD - 1)
+        )
         exists = b.icmp_unsigned("!=", b.ptrtoint(give_way, I64), e.number(0))
         with b.if_then(b.and_(is_due, exists)):
             signature = ir.FunctionType(I32, [])
@@ -511,9 +511,7 @@ def _lanes(slot: Any) -> int:
 def _padded_offset(e: Emitter, here: BlockLayout, row: Any, column: Any, start: int) -> Any:
     """Return where a number of a block's input lies, in the map with its padding."""
     block = here.block
-    pixel = e.sum(
-        e.product(row, block.padded[1]), column, block.padding[0] * block.padded[1] + block.padding[1]
-    )
+    pixel = e.sum(e.product(row, block.padded[1]), column, block.padding[0] * block.padded[1] + block.padding[1])
     return e.sum(e.product(pixel, block.lanes_in), start)
 
 
@@ -537,8 +535,8 @@ def _pair_columns(
 
         with e.loop(0, whole) as column:
             pair(column.index, True)
-        for column in range(whole, width):
-            pair(column, False)
+        for last in range(whole, width):
+            pair(last, False)
 
 
 def _add_pixels(e: Emitter, source: Any, target: Any, pixels: int, lanes: int) -> None:
