@@ -124,6 +124,12 @@ class Loop:
                 deferred that is seen when the epoch ends, and the weights go back to where they were when it began.
         """
         self.module.train()
+        with self.passes.working():
+            return self._train_epoch(epoch, watched_losses, report)
+
+    def _train_epoch(
+        self, epoch: int, watched_losses: Sequence[float], report: Callable[[Progress], None] | None
+    ) -> TrainingPass:
         with self.stage("data"):
             order = self._order(epoch)
             rates = self.rates.epoch(epoch, watched_losses)
@@ -162,7 +168,7 @@ class Loop:
     @torch.inference_mode()
     def evaluate(self, images: Images) -> EvaluationPass:
         """Return loss and correct answers of the module in evaluation mode, without augmentation or dropout."""
-        with self.stage("evaluation"):
+        with self.stage("evaluation"), self.passes.working():
             return self._evaluate(images)
 
     def _evaluate(self, images: Images) -> EvaluationPass:

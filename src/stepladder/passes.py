@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
 import torch
@@ -47,6 +49,9 @@ class Passes(Protocol):
             images: as they are.
             weights: what to use in place of the module's own; empty for nothing.
         """
+
+    def working(self) -> AbstractContextManager[None]:
+        """Return the context in which an epoch or an evaluation is computed."""
 
     def timings(self) -> dict[str, float]:
         """Return shares of the passes' own time by what took it, and begin anew; empty where they are not known."""
@@ -116,6 +121,10 @@ class PlainPasses:
             # A net that ends in a convolution gives (N, K, 1, 1).
             logits.append(outputs.flatten(1).to(torch.float32))
         return torch.cat(logits)
+
+    def working(self) -> AbstractContextManager[None]:
+        """Return a context that changes nothing."""
+        return nullcontext()
 
     def timings(self) -> dict[str, float]:
         """Return nothing: torch has a profiler of its own."""
@@ -189,6 +198,16 @@ class CompiledPasses:
     def evaluate(self, images: Images, weights: State) -> torch.Tensor:
         """Return logits."""
         return self.net.evaluate(images, self.normalisation, weights or None)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Leave the processor's cores to the kernels: torch's own threads would wait for work in a loop."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
     def timings(self) -> dict[str, float]:
         """Return the share of each block's convolution and what follows it, forward and backward."""
