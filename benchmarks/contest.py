@@ -134,7 +134,7 @@ def hold(
                     {"round": number, "place": place, "contestant": name, "amount": lap.amount, "seconds": lap.seconds}
                     | lap.details
                 )
-                say(f"round {number + 1} of {rounds}, {name}: {lap.rate:,.0f} a second")
+                say(f"round {number + 1} of {rounds}, {name}: {lap.amount:,.0f} in {lap.seconds:.2f} s")
     finally:
         for pipe, process in lanes.values():
             _stop(pipe, process)

@@ -88,7 +88,7 @@ def plain_run(*, threads: int, images: int | None = None, name: str = "mnist") -
 
 
 def several_runs(
-    *, workers: int | None = None, epochs: int = 3, precision: str = "float32", name: str = "mnist"
+    *, workers: int | None = None, epochs: int = 2, precision: str = "float32", name: str = "mnist"
 ) -> Iterator[Lap]:
     """Yield what runs side by side do, one process and one seed each, as ``climb`` executes them.
 
