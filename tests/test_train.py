@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from stepladder.augment import affine_maps, augment
-from stepladder.data import Dataset
+from stepladder.data import Dataset, split_holdout, statistics
 from stepladder.dropout import StreamDropout, use_streams
 from stepladder.errors import ShapeError, SpecError, TrainingError
 from stepladder.randomness import derive, numpy_stream, torch_stream
 from stepladder.runs import EpochRow, open_finished
 from stepladder.schedule import plateau_rates, unroll
 from stepladder.spec import Augmentation, Cosine, Experiment, MultiStepDecay, OneCycle, Plateau, Recipe, StepDecay
-from stepladder.train import train
+from stepladder.train import prepare, train
 
 
 def _rows(experiment: Experiment, dataset: Dataset, folder: Path | None = None) -> list[EpochRow]:
@@ -216,6 +216,21 @@ def test_the_holdout_protocol_looks_at_the_test_set_once_at_the_end(tiny: Datase
     assert {row.split for row in rows} == {"holdout"}
     assert rows[0].evaluation_count == 50
     assert rows[0].train_count == 250
+
+
+def test_images_are_scaled_by_those_that_are_trained_on(tiny: Dataset) -> None:
+    """Neither the test set nor a holdout has a part in it."""
+    experiment = _experiment().model_copy(update={"protocol": "holdout", "holdout_size": 50})
+    kept, _ = split_holdout(tiny.train.labels, size=50)
+    found = {}
+    for one in (experiment, _experiment()):
+        scaling = prepare(one, tiny, torch.device("cpu")).normalisation
+        found[one.protocol] = (scaling.mean, scaling.deviation)
+    assert found == {
+        "holdout": statistics(tiny.train.images[kept]),
+        "reference": statistics(tiny.train.images),
+    }
+    assert found["holdout"] != found["reference"]
 
 
 def test_the_average_of_the_weights_is_what_is_evaluated_and_kept(tiny: Dataset, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def classic(epochs: int = 15) -> Ladder:
     )
     return Ladder(
         name="classic",
-        goal=Goal(epochs=epochs),
+        goal=Goal(epochs=epochs, held=min(Goal.held, epochs)),  # a quick look has no five last epochs
         steps=(skeleton, augmentation, one_cycle),
         alternatives=(
             _with_schedule(one_cycle, "plateau", "ReduceLROnPlateau", Plateau()),
