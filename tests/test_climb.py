@@ -29,7 +29,8 @@ def test_the_plan_has_a_run_a_step_and_seed_in_folders_of_their_own(tmp_path: Pa
 
 def test_the_goal_can_be_set() -> None:
     goal = ClimbOptions(target=98.0, budget=6000, epochs=4).resolve().goal
-    assert (goal.target, goal.budget, goal.epochs) == (98.0, 6000, 4)
+    assert (goal.target, goal.budget, goal.epochs, goal.held) == (98.0, 6000, 4, 4)
+    assert classic().goal.held == 5
 
 
 def test_a_net_that_does_not_fit_the_data_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
