@@ -11,6 +11,7 @@ from stepladder import data, facts
 from stepladder.climb import ClimbOptions, plan, run
 from stepladder.errors import SpecError
 from stepladder.ladder import classic
+from stepladder.precision import Choice
 from stepladder.report import write_report
 from stepladder.spec import Experiment, Recipe
 from stepladder.text import climb_summary
@@ -56,7 +57,7 @@ def test_a_holdout_climb_decides_on_the_holdout_and_tests_once(tmp_path: Path) -
     events = list(run(rungs, workers=2, data_dir=folder))
     assert sum(isinstance(event, Finished) for event in events) == 3
     assert {event.row.split for event in events if isinstance(event, EpochFinished)} == {"holdout"}
-    found = facts.gather(options, rungs, dataset, wall_seconds=1.0)
+    found = facts.gather(options, rungs, dataset, wall_seconds=1.0, precision=Choice("float32", "asked for"))
     assert found["data"]["evaluation_count"] == 50
     assert all(step["test_once"] for step in found["steps"])
     assert "The test set, looked at once" in climb_summary(found)

@@ -57,6 +57,13 @@ def climb(
     compare_schedules: Annotated[
         bool, typer.Option("--compare-schedules", help="Also train the last step with other schedules.")
     ] = False,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="float32, bfloat16, or auto: whichever a short measurement finds to be faster. A climb that goes on "
+            "keeps what it began with."
+        ),
+    ] = "auto",
     workers: Annotated[
         int | None,
         typer.Option(min=1, max=256, help="Runs side by side, one thread each. Default: one a core."),
@@ -67,9 +74,11 @@ def climb(
     device: Device = None,
 ) -> None:
     """Climb a ladder: train its steps, judge the goal, write the report."""
+    from dataclasses import replace
     from time import perf_counter
 
     from stepladder import facts as facts_module
+    from stepladder import precision as precisions
     from stepladder.climb import ClimbOptions, plan, run
     from stepladder.progress import clock, display
     from stepladder.report import write_report
@@ -87,10 +96,14 @@ def climb(
         compare_schedules=compare_schedules,
         command=_command_line(),
     )
-    options.resolve()
+    last = options.resolve().steps[-1]
     console = _console()
     dataset = _load(data, data_dir, console)
     place = folder / _folder_name(name or f"{ladder}-{dataset.name}")
+    plan(options, dataset, place)  # mistakes are found before anything is measured
+    choice = precisions.choose(precision, last.net, last.recipe, dataset.input_shape, place, device)
+    _say(console, f"precision: {choice}")
+    options = replace(options, precision=choice.precision)
     rungs = plan(options, dataset, place)
     jobs = [job for rung in rungs for job in rung.jobs]
     count = min(workers or usable_cores(), len(jobs))
@@ -98,7 +111,7 @@ def climb(
     with _interruptible(), display(jobs, console) as shown:
         for event in run(rungs, workers=count, data_dir=data_dir, device=device):
             shown.show(event)
-    found = facts_module.gather(options, rungs, dataset, wall_seconds=perf_counter() - began)
+    found = facts_module.gather(options, rungs, dataset, wall_seconds=perf_counter() - began, precision=choice)
     facts_module.save(found, place)
     pages = write_report(place)
     _say(console, climb_summary(found))

@@ -28,6 +28,7 @@ class ClimbOptions:
         target: accuracy in percent; None takes the ladder's.
         budget: parameters; None takes the ladder's.
         compare_schedules: whether to train the ladder's alternatives too.
+        precision: of every run: "float32" or "bfloat16".
         command: the command line that reproduces the climb.
     """
 
@@ -39,6 +40,7 @@ class ClimbOptions:
     target: float | None = None
     budget: int | None = None
     compare_schedules: bool = False
+    precision: str = "float32"
     command: str = "stepladder climb"
 
     def resolve(self) -> Ladder:
@@ -60,7 +62,15 @@ class ClimbOptions:
             target=ladder.goal.target if self.target is None else self.target,
             budget=ladder.goal.budget if self.budget is None else self.budget,
         )
-        return replace(ladder, goal=goal)
+        return replace(
+            ladder,
+            goal=goal,
+            steps=tuple(self._in_precision(step) for step in ladder.steps),
+            alternatives=tuple(self._in_precision(step) for step in ladder.alternatives),
+        )
+
+    def _in_precision(self, step: Step) -> Step:
+        return replace(step, recipe=step.recipe.model_copy(update={"precision": self.precision}))
 
 
 @dataclass(frozen=True)

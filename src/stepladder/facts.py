@@ -23,6 +23,7 @@ from stepladder.evaluate import deviation, mean, wilson
 from stepladder.files import write_json
 from stepladder.ladder import Goal
 from stepladder.notation import Net
+from stepladder.precision import Choice
 from stepladder.published import PUBLISHED, place
 from stepladder.runs import FinishedRun, open_finished
 from stepladder.schedule import RateTable
@@ -34,7 +35,9 @@ FACTS = "facts.json"
 Facts = dict[str, Any]
 
 
-def gather(options: ClimbOptions, rungs: Sequence[Rung], dataset: Dataset, *, wall_seconds: float) -> Facts:
+def gather(
+    options: ClimbOptions, rungs: Sequence[Rung], dataset: Dataset, *, wall_seconds: float, precision: Choice
+) -> Facts:
     """Return the facts of a finished climb.
 
     Args:
@@ -42,6 +45,7 @@ def gather(options: ClimbOptions, rungs: Sequence[Rung], dataset: Dataset, *, wa
         rungs: the plan, every job of which is finished.
         dataset: for the pictures of misclassified images.
         wall_seconds: how long this command took; runs that were there before cost nothing.
+        precision: what the runs were trained in, and why.
 
     Raises:
         RunError: if a run is not finished or damaged.
@@ -82,6 +86,7 @@ def gather(options: ClimbOptions, rungs: Sequence[Rung], dataset: Dataset, *, wa
         },
         "goal": asdict(goal),
         "environment": top_runs[0].environment,
+        "precision": asdict(precision),
         "wall_seconds": wall_seconds,
         "training_seconds": sum(run["seconds"] for step in [*steps, *alternatives] for run in step["runs"]),
         "steps": steps,
