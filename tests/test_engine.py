@@ -172,6 +172,30 @@ def test_results_do_not_depend_on_the_number_of_threads() -> None:
             assert torch.equal(value, other[name]), name
 
 
+def test_an_interrupt_leaves_no_thread_waiting() -> None:
+    """As if Ctrl-C came when one thread of three had begun; the next pass is as good as any."""
+    torch.set_num_threads(3)
+    module = built("8C3 GAP 10C1", (1, 12, 12))
+    one = passes(CompiledPasses, module, Recipe(batch_size=32), images((1, 12, 12)))
+    assert isinstance(one, CompiledPasses)
+    assert one.net._pool is not None
+    submit = one.net._pool.submit
+    calls = []
+
+    def interrupted(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return submit(*arguments)
+
+    before = one_step(one, module, torch.arange(20))["logits"]
+    one.net._pool.submit = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        one_step(one, module, torch.arange(20))
+    one.net._pool.submit = submit  # type: ignore[method-assign]
+    assert torch.equal(one_step(one, module, torch.arange(20))["logits"], before)
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 5, 7)])
 def test_warping_equals_torchs_grid_sample(shape: tuple[int, int, int]) -> None:
     """A net that passes its input on shows what the kernels looked up."""

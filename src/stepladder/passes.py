@@ -204,6 +204,7 @@ class CompiledPasses:
         """Leave the processor's cores to the kernels: torch's own threads would wait for work in a loop."""
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
+        self.net.refresh()
         try:
             yield
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class CompiledNet:
         self._table = numpy.zeros(table.SHARED + table.PER_BLOCK * count, dtype=numpy.int64)
         self._arena, arena = _aligned(self.layout.arena_size)
         self._scratch, scratch = _aligned(self.layout.scratch_size * self.threads)
-        self._barrier, barrier = _aligned(2 * _ALIGNMENT)
+        self._barrier, barrier = _aligned(3 * _ALIGNMENT)
         self._draws = numpy.zeros((count, table.DRAWS_SIZE // 4), dtype=numpy.uint32)
         self._times = numpy.zeros(2 * count + 1, dtype=numpy.int64)
         shared = {
@@ -82,12 +82,8 @@ class CompiledNet:
         last = self.layout.blocks[-1]
         self._logits = self._numbers(arena, self.layout.logits, last.lanes_out)[:, : last.outputs]
         self._d_logits = self._numbers(arena, self.layout.d_logits, last.lanes_out)[:, : last.outputs]
-        for layers in self._layers:
-            for layer in (layers.convolution, layers.norm):
-                for parameter in layer.parameters() if layer else ():
-                    parameter.grad = torch.zeros_like(parameter)
         self._identity = torch.eye(2, 3).repeat(self.capacity, 1, 1)
-        self._point(None)
+        self.refresh()
 
     def _numbers(self, arena: int, offset: int, lanes: int) -> torch.Tensor:
         start = arena - self._arena.ctypes.data + offset
@@ -187,18 +183,36 @@ class CompiledNet:
 
     def _run(self, function: Function, count: int, is_training: bool) -> None:
         address, threads = self._table.ctypes.data, self.threads
-        others = [
-            self._pool.submit(function, address, thread, threads, count, is_training)
-            for thread in range(1, threads)
-            if self._pool
-        ]
-        function(address, 0, threads, count, is_training)
-        for other in others:
-            other.result()
+        if self._pool is None:
+            function(address, 0, threads, count, is_training)
+            return
+        others: list[Future[None]] = []
+        try:
+            for thread in range(1, threads):
+                others.append(self._pool.submit(function, address, thread, threads, count, is_training))
+            function(address, 0, threads, count, is_training)
+            for other in others:
+                other.result()
+        except BaseException:
+            # An interrupt may come before every thread has begun: the others must not wait for it for ever.
+            self._barrier[:] = 1
+            wait(others)
+            self._barrier[:] = 0
+            raise
+
+    def refresh(self) -> None:
+        """Look up again where the module's tensors lie; to be called when some may have been replaced."""
+        for layers in self._layers:
+            for layer in (layers.convolution, layers.norm):
+                for parameter in layer.parameters() if layer else ():
+                    if parameter.grad is None or parameter.grad.stride() != parameter.stride():
+                        parameter.grad = torch.zeros_like(parameter)
+        self._point(None)
 
     def _point(self, state: Mapping[str, torch.Tensor] | None) -> None:
         """Let the kernels read parameters and statistics from the module's tensors, or from a state's."""
-        self._kept = []
+        # The table holds addresses alone: what they point at has to live as long.
+        self._kept: list[torch.Tensor] = []
         for index, layers in enumerate(self._layers):
             start = table.SHARED + table.PER_BLOCK * index
             for layer, names in (

@@ -453,7 +453,11 @@ class Program:
             e.store(now, times)
 
     def _write_barrier(self) -> None:
-        """Write the function in which threads wait for each other; it spins, and yields where that takes long."""
+        """Write the function in which threads wait for each other; it spins, and yields where that takes long.
+
+        The barrier is three words, each in a cache line of its own: how many have arrived, the round, and whether the
+        call is off, so that nobody has to wait for a thread that never came.
+        """
         e = Emitter(self.module, "meet", [POINTER, I64])
         e.function.attributes.add("noinline")
         e.function.linkage = "internal"
@@ -478,6 +482,8 @@ class Program:
         if self.machine.startswith("x86_64"):
             e.intrinsic("llvm.x86.sse2.pause", ir.VoidType())
         is_over = b.icmp_signed("!=", b.load_atomic(round_, "acquire", 8, typ=I64), current)
+        is_called_off = b.icmp_signed("!=", b.load_atomic(e.at(arrived, 128), "monotonic", 8, typ=I64), e.number(0))
+        is_over = b.or_(is_over, is_called_off)
         b.cbranch(is_over, leave, rest)
         b.position_at_end(rest)
         give_way = self._address(e, addresses, table.YIELD)
