@@ -34,6 +34,7 @@ from stepladder.workers import (
     Job,
     Started,
     Stepped,
+    _groups_to_train,
     execute,
     group_by_seed,
     train_together,
@@ -307,6 +308,18 @@ def test_a_worker_trains_a_group_at_once_and_says_so_for_each(data_dir: Path, tm
     for job in jobs:
         assert [type(event) for event in events if event.job == job] == [Started, Stepped, EpochFinished, Finished]
         assert open_finished(job.folder).environment["seeds_at_once"] == 2
+
+
+def test_finished_runs_are_left_alone_unless_their_group_was_stopped_between_results(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    jobs = jobs_of(experiment_of("4C3 GAP 10C1", epochs=1), tmp_path / "runs", (0, 1, 2))
+    train_together(jobs[:2], lambda _: None, data_dir=data_dir, device="cpu", threads=1)
+    assert _groups_to_train(jobs, jobs[:2], together=True) == [(jobs[2],)]
+    (jobs[1].folder / "result.json").unlink()
+    assert _groups_to_train(jobs[:2], jobs[:1], together=True) == [tuple(jobs[:2])]
+    assert _groups_to_train(jobs[:2], jobs[:1], together=False) == [(jobs[1],)]
+    assert _groups_to_train(jobs[:2], jobs[:2], together=False) == []
 
 
 def test_what_cannot_be_batched_is_trained_one_by_one(data_dir: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -105,21 +105,17 @@ def execute(
     Raises:
         StepladderError: the error of the first job that failed.
     """
-    unfinished = []
-    for job in jobs:
-        rows = _rows_if_finished(job)
-        if rows is None:
-            unfinished.append(job)
-            continue
-        yield Started(job)
-        for row, time in rows:
-            yield EpochFinished(job, row, time, resumed=True)
-        yield Finished(job)
-    jobs = unfinished
-    context = multiprocessing.get_context("spawn")
+    finished = {job: rows for job in jobs if (rows := _rows_if_finished(job)) is not None}
     if together is None:
-        together = len(jobs) > 1 and _is_on_gpu(device)
-    waiting = group_by_seed(jobs) if together else [(job,) for job in jobs]
+        together = 1 < len(jobs) > len(finished) and _is_on_gpu(device)
+    waiting = _groups_to_train(jobs, finished, together)
+    for job in jobs:
+        if not any(job in group for group in waiting):
+            yield Started(job)
+            for row, time in finished[job]:
+                yield EpochFinished(job, row, time, resumed=True)
+            yield Finished(job)
+    context = multiprocessing.get_context("spawn")
     active: dict[Connection, tuple[tuple[Job, ...], set[Job], Any]] = {}
     try:
         while waiting or active:
@@ -161,6 +157,21 @@ def group_by_seed(jobs: Sequence[Job]) -> list[tuple[Job, ...]]:
     for job in jobs:
         groups.setdefault(job.experiment.model_copy(update={"seed": 0}), []).append(job)
     return [tuple(group) for group in groups.values()]
+
+
+def _groups_to_train(jobs: Sequence[Job], finished: Collection[Job], together: bool) -> list[tuple[Job, ...]]:
+    """Return what each process is to train: the jobs that are not finished, by themselves or together."""
+    if not together:
+        return [(job,) for job in jobs if job not in finished]
+    groups = []
+    for group in group_by_seed(jobs):
+        left = tuple(job for job in group if job not in finished)
+        # Stopped between two results: the last evaluation has to be of the same nets at once for the same bits.
+        if left and all(_epochs_kept(job) == job.experiment.recipe.epochs for job in group):
+            left = group
+        if left:
+            groups.append(left)
+    return groups
 
 
 def train_here(
