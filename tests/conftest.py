@@ -14,15 +14,27 @@ from stepladder.data import Dataset, Split, idx
 GUIDE_NET = "[BN ReLU D0.05] 8C3 16C3 MP2 8C1/BN/ReLU 12C3 16C3 20C3 GAP 16C1 10C1"
 
 
+@pytest.fixture(scope="session")
+def _machine_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder for the engine's machine code."""
+    return tmp_path_factory.mktemp("engine")
+
+
 @pytest.fixture(autouse=True)
 def _no_network_and_no_cache(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+    _machine_code: Path,
 ) -> None:
     if "full_mnist" not in request.keywords:
         monkeypatch.delenv("STEPLADDER_DATA", raising=False)
     monkeypatch.delenv("STEPLADDER_MIRRORS", raising=False)
     monkeypatch.setenv("STEPLADDER_OFFLINE", "1")
-    monkeypatch.setenv("STEPLADDER_CACHE", str(tmp_path_factory.mktemp("cache")))
+    cache = tmp_path_factory.mktemp("cache")
+    # Machine code is the same in every test, and to write it again each time would take most of their time.
+    (cache / "engine").symlink_to(_machine_code, target_is_directory=True)
+    monkeypatch.setenv("STEPLADDER_CACHE", str(cache))
     # Workers are processes of their own; two cores are all there may be.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
