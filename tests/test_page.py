@@ -365,7 +365,7 @@ def test_an_image_of_the_gallery_can_be_given_to_the_net(page: Page, found: dict
 def test_the_command_can_be_copied(page: Page, found: dict[str, Any]) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.locator("#copy").click()
-    page.get_by_text("Copied").wait_for()
+    page.locator("#copy", has_text="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == found["command"]
 
 
