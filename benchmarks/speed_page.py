@@ -161,9 +161,9 @@ def _scaling_section(found: Found) -> str:
     if rows:
         shares = {kind: spread(values) for kind, values in scaling.scaling(rows, found.cores).items()}
         text.append(
-            f"One run a core, each in its process with one thread, gives {shares['workers']:.2f} of "
-            f"{found.cores} times one run alone; one run on {found.cores} threads gives "
-            f"{shares['threads']:.2f} of {found.cores} times one thread."
+            "Of a perfect scaling from one core to "
+            f"{found.cores}, one run a core, each in its process with one thread, reaches {shares['workers']:.2f}; "
+            f"one run alone, on {found.cores} threads against one, reaches {shares['threads']:.2f}."
         )
     if found.of("startup"):
         medians = {
