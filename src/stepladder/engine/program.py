@@ -43,7 +43,8 @@ _OUTER = {
     "d_gamma": table.D_GAMMA,
     "d_beta": table.D_BETA,
 }
-_SPINS_BEFORE_YIELD = 1 << 12
+_SPINS_BEFORE_YIELD = 1 << 10
+"""Some ten microseconds: one thread is rarely that much later than another, unless others need the cores."""
 
 
 @dataclass(frozen=True)
@@ -487,9 +488,7 @@ class Program:
         b.cbranch(is_over, leave, rest)
         b.position_at_end(rest)
         give_way = self._address(e, addresses, table.YIELD)
-        is_due = b.icmp_signed(
-            "==", b.and_(spins, e.number(_SPINS_BEFORE_YIELD - 1)), e.number(_SPINS_BEFORE_YIELD - 1)
-        )
+        is_due = b.icmp_signed(">", spins, e.number(_SPINS_BEFORE_YIELD))
         exists = b.icmp_unsigned("!=", b.ptrtoint(give_way, I64), e.number(0))
         with b.if_then(b.and_(is_due, exists)):
             signature = ir.FunctionType(I32, [])
