@@ -15,9 +15,14 @@ _NAMED: dict[str, dict[str, Any]] = {
         "net": FAST_NET,
         "recipe": {
             "epochs": 4,
-            "learning_rate": 0.3,
+            "optimiser": "muon",
+            "learning_rate": 0.1,
+            "matrix_rate": 0.1,
+            "label_smoothing": 0.1,
+            "first_layer": "whitening",
             "schedule": {"kind": "one-cycle"},
-            "augmentation": {"rotation": 4, "shift": 0.5, "scale": 0.03},
+            "augmentation": {"rotation": 7, "shift": 1, "scale": 0.05},
+            "precision": "bfloat16",
         },
     },
 }
