@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from stepladder import cache
-from stepladder.data import MNIST, catalog, connection, download, load, sample
+from stepladder.data import MNIST, connection, download, load, sample
 from stepladder.errors import DataError
 
 CONTENT = b"the file"
