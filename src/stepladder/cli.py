@@ -397,13 +397,17 @@ def _experiment(
 ) -> Experiment:
     import tomllib
 
-    from stepladder.experiments import named
+    import difflib
+
+    from stepladder.experiments import NAMES, named
     from stepladder.spec import Experiment
 
     values: dict[str, Any] = {"net": what}
     known = named(what)
     if known is not None:
         values = known.model_dump(mode="json")
+    elif difflib.get_close_matches(what.lower(), NAMES, cutoff=0.7):
+        raise _unknown("experiment", what, NAMES)
     elif what.endswith(".toml"):
         values = Experiment.from_toml(_read(Path(what)), what).model_dump(mode="json")
     values |= {
