@@ -395,9 +395,8 @@ def _load(name: str, data_dir: Path | None, console: Console) -> Dataset:
 def _experiment(
     what: str, *, data: str | None, seed: int | None, protocol: str | None, settings: list[str]
 ) -> Experiment:
-    import tomllib
-
     import difflib
+    import tomllib
 
     from stepladder.experiments import NAMES, named
     from stepladder.spec import Experiment
