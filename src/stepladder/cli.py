@@ -405,10 +405,10 @@ def _experiment(
     known = named(what)
     if known is not None:
         values = known.model_dump(mode="json")
-    elif difflib.get_close_matches(what.lower(), NAMES, cutoff=0.7):
-        raise _unknown("experiment", what, NAMES)
     elif what.endswith(".toml"):
         values = Experiment.from_toml(_read(Path(what)), what).model_dump(mode="json")
+    elif difflib.get_close_matches(what.lower(), NAMES, cutoff=0.7):
+        raise _unknown("experiment", what, NAMES)
     values |= {
         key: value for key, value in {"data": data, "seed": seed, "protocol": protocol}.items() if value is not None
     }
