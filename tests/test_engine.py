@@ -150,10 +150,9 @@ def test_bfloat16_is_as_near_to_float32_as_torchs_own(text: str, shape: tuple[in
         name: [float((found[name] - truth[name]).norm() / (truth[name].norm() + 1e-3)) for found in (ours, torchs)]
         for name in names
     }
-    # One number may be luckier than another; all of them together are not.
-    assert numpy.mean([error for error, _ in errors.values()]) < 1.3 * numpy.mean(
-        [error for _, error in errors.values()]
-    )
+    # One draw of rounding errors may be luckier than another, but not by much.
+    ours_in_all, torchs_in_all = numpy.mean(list(errors.values()), axis=0)
+    assert ours_in_all < 1.6 * torchs_in_all
     assert all(error < 4 * allowed + 0.05 for error, allowed in errors.values()), errors
 
 
