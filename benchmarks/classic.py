@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from readme import put_table
 from stepladder import facts as facts_module
 from stepladder.files import write_text
 from stepladder.progress import clock
@@ -39,19 +39,8 @@ def main() -> None:
         sys.exit("the full MNIST was not reachable, so there is nothing to compare with the guide")
     write_text(RESULTS / "classic.jsonl", rows(facts))
     write_text(RESULTS / "classic.md", page(facts))
-    update_readme(page(facts))
+    put_table("results", "Experiment", page(facts))
     print(f"written: {RESULTS / 'classic.md'}, {RESULTS / 'classic.jsonl'}")
-
-
-def update_readme(results: str) -> None:
-    """Put the table of experiments into the README between its marks."""
-    path = RESULTS.parent / "README.md"
-    table = re.search(r"(?m)^\| Experiment .*\n(?:\|.*\n)+", results)
-    before, mark, rest = path.read_text(encoding="utf-8").partition("<!-- results -->\n")
-    _, end, after = rest.partition("<!-- end of results -->")
-    if table is None or not mark or not end:
-        sys.exit("README.md has lost the marks around its results")
-    write_text(path, f"{before}{mark}{table[0]}{end}{after}")
 
 
 def rows(facts: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import goals
 from contest import RESULTS
+from readme import put_table
 from speed_page import page
 from stepladder.files import write_text
 
@@ -53,6 +54,7 @@ def main() -> None:
         measure(arguments.measure or USUAL)
     found = goals.read()
     write_text(PAGE, page(found))
+    put_table("speed", "Measure", page(found))
     for goal in goals.goals(found):
         print(f"{goal.measure}\n    goal {goal.goal}; reached {goal.reached}: {goal.verdict}")
     print(f"written: {PAGE}")

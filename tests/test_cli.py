@@ -247,6 +247,10 @@ def test_inspect_exits_with_1_when_the_budget_fails() -> None:
 
 MISTAKES = [
     (["inspect", "8C3 XX 10C1"], "did you mean"),
+    (["train", "8C3 GAP 10C1", "--run", "r", "--set", "schedule=one-cycle"], "write schedule.kind = 'one-cycle'"),
+    (["train", "8C3 GAP 10C1", "--run", "r", "--set", "schedule.kind=cosin"], "write schedule.kind = 'cosine'"),
+    (["train", "8C3 GAP 10C1", "--run", "r", "--set", "schedule.kind=42"], "is one of constant, step"),
+    (["climb", "--precision", "float16"], "known: auto, float32, bfloat16"),
     (["inspect", "8C3 GAP 10C1", "--input", "28"], "three whole numbers"),
     (["inspect", "8C3 GAP 10C1", "--format", "jsn"], "did you mean 'json'"),
     (["inspect", "8C40 GAP 10C1"], "layer 1"),

@@ -63,6 +63,14 @@ def test_the_results_are_those_of_the_results_page() -> None:
     assert table in (ROOT / "results" / "classic.md").read_text(encoding="utf-8")
 
 
+def test_the_figures_of_speed_are_those_of_their_page() -> None:
+    shown = re.search(r"<!-- speed -->\n(.*?)<!-- end of speed -->", README, re.DOTALL)
+    assert shown
+    table = shown[1].strip()
+    assert table.count("\n") >= 4
+    assert table in (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+
+
 def test_it_is_short_and_links_files_that_are_there() -> None:
     assert README.count("\n") < 250
     links = re.findall(r"\]\(([^)#]+)\)|(?:src|srcset)=\"([^\"]+)\"", README)

@@ -101,7 +101,8 @@ def climb(
     dataset = _load(data, data_dir, console)
     place = folder / _folder_name(name or f"{ladder}-{dataset.name}")
     plan(options, dataset, place)  # mistakes are found before anything is measured
-    choice = precisions.choose(precision, last.net, last.recipe, dataset.input_shape, place, device)
+    begun = sorted((place / "runs").glob("*"))
+    choice = precisions.choose(precision, last.net, last.recipe, dataset.input_shape, begun, device)
     _say(console, f"precision: {choice}")
     options = replace(options, precision=choice.precision)
     rungs = plan(options, dataset, place)
@@ -149,6 +150,13 @@ def train(
             help="A field of the recipe, such as --set epochs=3 or --set schedule.kind=one-cycle.",
         ),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="float32, bfloat16, or auto: whichever a short measurement finds to be faster. Default: the "
+            "experiment's."
+        ),
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads. Default: torch's choice.")] = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Show where an epoch's time goes when training is done.")
@@ -165,6 +173,7 @@ def train(
     experiment = _experiment(what, data=data, seed=seed, protocol=protocol, settings=settings or [])
     dataset = _load(experiment.data, data_dir, console)
     experiment = experiment.model_copy(update={"data": dataset.name})
+    experiment = _in_precision(experiment, what, precision, run, dataset, device, console)
     if not console.is_terminal:
         _say(console, f"data: {dataset.title}")
     if seeds is not None:
@@ -431,6 +440,40 @@ def _experiment(
             inner.clear()  # another kind of schedule has other fields
         inner[last] = value
     return Experiment.read(values, "the experiment")
+
+
+def _in_precision(
+    experiment: Experiment,
+    what: str,
+    asked: str | None,
+    run: Path,
+    dataset: Dataset,
+    device: str | None,
+    console: Console,
+) -> Experiment:
+    """Return the experiment in the precision asked for; a named one in float32 where bfloat16 would be slow."""
+    from stepladder.experiments import NAMES
+
+    recipe = experiment.recipe
+    if asked is None:
+        if what not in NAMES or not _lacks(recipe.precision, device):
+            return experiment
+        asked = "auto"
+    from stepladder import precision
+
+    begun = [run, *sorted(run.glob("seed*"))]
+    choice = precision.choose(asked, experiment.net, recipe, dataset.input_shape, begun, device)
+    _say(console, f"precision: {choice}")
+    return experiment.model_copy(update={"recipe": recipe.model_copy(update={"precision": choice.precision})})
+
+
+def _lacks(precision: str, device: str | None) -> bool:
+    """Return whether training runs on a processor that the engine cannot use in this precision."""
+    from stepladder import engine
+    from stepladder.train import choose_device
+
+    place = choose_device(device)
+    return place.type == "cpu" and engine.missing(place, precision) is not None
 
 
 def _net_text(text: str) -> str:

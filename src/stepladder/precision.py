@@ -1,7 +1,8 @@
-"""Which precision a climb trains in: measured, not assumed."""
+"""Which precision runs train in: measured, not assumed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -41,15 +42,17 @@ class Choice:
         return f"{self.precision} ({self.reason})"
 
 
-def choose(asked: str, net: str, recipe: Recipe, input_shape: Shape, folder: Path, device: str | None) -> Choice:
-    """Return the precision to climb in.
+def choose(
+    asked: str, net: str, recipe: Recipe, input_shape: Shape, folders: Iterable[Path], device: str | None
+) -> Choice:
+    """Return the precision to train in.
 
     Args:
         asked: "float32", "bfloat16" or "auto".
-        net: the one-line net to measure with, usually the ladder's largest.
+        net: the one-line net to measure with; of a ladder usually the largest.
         recipe: of its training.
         input_shape: channels, rows, columns.
-        folder: of the climb; what was begun there goes on in the precision that it has.
+        folders: of runs; those that were begun go on in the precision that they have.
         device: "cpu" or "cuda"; None takes a GPU where there is one.
 
     Raises:
@@ -61,14 +64,14 @@ def choose(asked: str, net: str, recipe: Recipe, input_shape: Shape, folder: Pat
         raise SpecError(
             "there is no precision of this name", given=asked, repair=f"known: {AUTO}, {', '.join(PRECISIONS)}"
         )
-    kept = _kept(folder)
+    kept = _kept(folders)
     if kept is not None:
         return Choice(kept, "as the runs that are there already")
-    from stepladder.engine import missing
+    from stepladder import engine
     from stepladder.train import choose_device
 
     place = choose_device(device)
-    reason = missing(place, "bfloat16")
+    reason = engine.missing(place, "bfloat16")
     if reason is not None:
         return Choice("float32", reason)
     rates = measure(net, recipe, input_shape)
@@ -112,11 +115,11 @@ def measure(net: str, recipe: Recipe, input_shape: Shape) -> dict[str, float]:
     return {precision: count / median(times) for precision, times in seconds.items()}
 
 
-def _kept(folder: Path) -> str | None:
-    """Return the precision of the runs in a climb's folder; None if there are none."""
+def _kept(folders: Iterable[Path]) -> str | None:
+    """Return the precision of runs that were begun; None if there are none."""
     from stepladder.runs import read_experiment
 
-    for run in sorted((folder / "runs").glob("*")):
+    for run in folders:
         try:
             return str(read_experiment(run).recipe.precision)
         except (RunError, SpecError):

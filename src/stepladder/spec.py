@@ -110,6 +110,7 @@ class OneCycle(Spec):
     """The first learning rate is this many times the last."""
 
 
+_SCHEDULES: tuple[type[BaseModel], ...] = (Constant, StepDecay, MultiStepDecay, Plateau, Cosine, OneCycle)
 Schedule = Annotated[Constant | StepDecay | MultiStepDecay | Plateau | Cosine | OneCycle, Field(discriminator="kind")]
 
 
@@ -293,6 +294,12 @@ def _mistake(model: type[BaseModel], item: Any) -> str:
         nearest = difflib.get_close_matches(place[-1], known, n=1)
         hint = f"; did you mean '{nearest[0]}'?" if nearest else f"; known here: {', '.join(known)}"
         return f"'{where}' is not a field{hint}"
+    if item["type"] in ("union_tag_invalid", "union_tag_not_found", "model_attributes_type") and "schedule" in place:
+        given = item["input"].get("kind") if isinstance(item["input"], dict) else item["input"]
+        kinds = [str(kind.model_fields["kind"].default) for kind in _SCHEDULES]
+        nearest = difflib.get_close_matches(str(given), kinds, n=1)
+        hint = f"write schedule.kind = '{nearest[0]}'" if nearest else f"schedule.kind is one of {', '.join(kinds)}"
+        return f"{where}: {hint} (given: {given!r})"
     given = "" if isinstance(item["input"], dict) else f" (given: {item['input']!r})"
     return f"{where}: {message}{given}"
 
@@ -303,8 +310,7 @@ def _names_beside(model: type[BaseModel], place: list[str]) -> list[str]:
         field = model.model_fields.get(part)
         if field is None:
             # A step into a schedule: the place holds the kind of schedule, which is no field.
-            kinds: list[type[BaseModel]] = [Constant, StepDecay, MultiStepDecay, Plateau, Cosine, OneCycle]
-            model = next((kind for kind in kinds if kind.model_fields["kind"].default == part), model)
+            model = next((kind for kind in _SCHEDULES if kind.model_fields["kind"].default == part), model)
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             model = field.annotation
     return sorted(model.model_fields)
