@@ -100,7 +100,7 @@ def page(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     two = [columns[f"engine, {precision}"] for precision in PRECISIONS]
     lines += [f"- engine, bfloat16 against engine, float32: {by_seed(*two)}", ""]
     lines += [
-        f'{head["processor"]}, {head["usable_cores"]} cores, {head["date"]}. "Not clear" means that the interval '
+        f'{head["environment"]["processor"]}, {head["usable_cores"]} cores, {head["date"][:10]}. "Not clear" means that the interval '
         "holds zero: no loss was found; one smaller than the interval's half width could have been missed.",
         "",
     ]
