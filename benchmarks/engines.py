@@ -99,9 +99,10 @@ def page(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     lines += ["", *(f"- {name} against {first[0]}: {by_seed(first[1], values)}" for name, values in others)]
     two = [columns[f"engine, {precision}"] for precision in PRECISIONS]
     lines += [f"- engine, bfloat16 against engine, float32: {by_seed(*two)}", ""]
+    machine = f"{head['environment']['processor']}, {head['usable_cores']} cores, {head['date'][:10]}."
     lines += [
-        f'{head["environment"]["processor"]}, {head["usable_cores"]} cores, {head["date"][:10]}. "Not clear" means that the interval '
-        "holds zero: no loss was found; one smaller than the interval's half width could have been missed.",
+        f'{machine} "Not clear" means that the interval holds zero: no loss was found; one smaller than the '
+        "interval's half width could have been missed.",
         "",
     ]
     return "\n".join(lines)
