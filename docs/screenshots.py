@@ -53,8 +53,8 @@ def opened(browser: Browser, report: Path, scheme: str, width: int, height: int)
     page = context.new_page()
     page.goto(report.resolve().as_uri())
     page.locator("#curves svg path").first.wait_for(state="attached")
-    # Room around a part of the page that is shown by itself.
-    page.add_style_tag(content="section { padding: 1.5rem; }")
+    # Room around a part of the page that is shown by itself, and no bar over it.
+    page.add_style_tag(content="section { padding: 1.5rem; } nav { position: static !important; }")
     return page
 
 
