@@ -57,19 +57,17 @@ class Passes(Protocol):
         """Return shares of the passes' own time by what took it, and begin anew; empty where they are not known."""
 
 
-class PlainPasses:
-    """Passes by torch, on any device.
+class _PassesOfOne:
+    """What every kind of passes holds.
 
     Args:
-        module: in channels-last memory format.
+        module: in channels-last memory format, on the device of the images.
         dropouts: its dropout layers, in order.
         recipe: how to train.
         training: the images to train on.
         normalisation: how pixels become inputs.
         seed: what augmentation and dropout derive from.
     """
-
-    name = "plain"
 
     def __init__(
         self,
@@ -87,6 +85,12 @@ class PlainPasses:
         self.normalisation = normalisation
         self.seed = seed
         self.device = training.pixels.device
+
+
+class PlainPasses(_PassesOfOne):
+    """Passes by torch, on any device."""
+
+    name = "plain"
 
     def prepare(self, chosen: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
         """Return the images, float32 (B, C, H, W)."""
@@ -135,8 +139,8 @@ class PlainPasses:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed)
 
 
-class CompiledPasses:
-    """Passes by machine code; arguments as for ``PlainPasses``.
+class CompiledPasses(_PassesOfOne):
+    """Passes by machine code.
 
     Results agree with torch's within rounding, but for dropout, whose masks are other ones.
 
@@ -157,6 +161,7 @@ class CompiledPasses:
     ) -> None:
         from stepladder.engine.net import CompiledNet
 
+        super().__init__(module, dropouts, recipe, training, normalisation, seed)
         shape = training.pixels.shape
         self.net = CompiledNet(
             module,
@@ -166,11 +171,6 @@ class CompiledPasses:
             threads=torch.get_num_threads(),
             folder=cache.folder() / "engine",
         )
-        self.dropouts = dropouts
-        self.recipe = recipe
-        self.training = training
-        self.normalisation = normalisation
-        self.seed = seed
         self._maps: tuple[int, list[torch.Tensor]] = (-1, [])
         self._d_logits = torch.empty(0)
 

@@ -20,8 +20,9 @@ from llvmlite import ir
 from stepladder.engine import layout as table
 from stepladder.engine.chain import Chain, Draws
 from stepladder.engine.convolution import load_words, write_weight_gradient
-from stepladder.engine.emit import BYTE, F32, F64, I32, I64, POINTER, SIZE, Emitter, chunks
+from stepladder.engine.emit import F32, F64, I32, I64, POINTER, SIZE, Emitter, chunks
 from stepladder.engine.layout import PARTS, BlockLayout, Layout
+from stepladder.engine.maps import add_pixels, add_totals, clear, padded_offset, pair_columns
 from stepladder.engine.parameters import (
     Strides,
     write_back_statistics,
@@ -29,6 +30,7 @@ from stepladder.engine.parameters import (
     write_reduction,
     write_statistics,
 )
+from stepladder.engine.threads import write_barrier
 from stepladder.engine.warp import write_warp
 
 _OUTER = {
@@ -43,8 +45,6 @@ _OUTER = {
     "d_gamma": table.D_GAMMA,
     "d_beta": table.D_BETA,
 }
-_SPINS_BEFORE_YIELD = 1 << 10
-"""Some ten microseconds: one thread is rarely that much later than another, unless others need the cores."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Program:
 
     def write(self) -> str:
         """Return the module as text; its functions are ``forward`` and ``backward``."""
-        self._write_barrier()
+        write_barrier(self.module, self.machine)
         for index in range(len(self.layout.each)):
             self._write_forward_phase(index)
             self._write_backward_phase(index)
@@ -193,7 +193,7 @@ class Program:
         totals = self._part(e, arena, here.totals, part, 2 * block.lanes_out, F64)
         sums = [e.builder.alloca(ir.VectorType(F32, lanes)) for _, lanes in vectors for _ in range(2)]
         if block.has_norm:
-            _clear(e, totals, 2 * block.lanes_out, F64)
+            clear(e, totals, 2 * block.lanes_out, F64)
         first = [
             load_words(e, e.at(arena, here.bias), start, lanes, paired=False) if block.has_bias else e.splat(0.0, lanes)
             for start, lanes in vectors
@@ -219,7 +219,7 @@ class Program:
                     (e.load(sums[2 * chunk], kind), e.load(sums[2 * chunk + 1], kind))
                     for chunk, kind in enumerate(ir.VectorType(F32, lanes) for _, lanes in vectors)
                 ]
-                _add_totals(e, totals, block.lanes_out, found)
+                add_totals(e, totals, block.lanes_out, found)
         e.builder.ret_void()
 
     def _source(self, e: Emitter, addresses: Any, scratch: Any, index: int, image: Any) -> Any:
@@ -245,7 +245,7 @@ class Program:
         precision = "bfloat16" if here.is_paired else "float32"
 
         def put(row: Any, column: Any, start: int, value: Any) -> None:
-            e.store_numbers(value, target, _padded_offset(e, here, row, column, start), precision)
+            e.store_numbers(value, target, padded_offset(e, here, row, column, start), precision)
 
         chain = self._chain(e, arena, before, image)
         chain.forward(
@@ -273,11 +273,11 @@ class Program:
         arena = self._address(e, addresses, table.ARENA)
         last = self.layout.each[-1]
         totals = self._part(e, arena, last.totals_back, part, 2 * last.block.lanes_out, F64)
-        _clear(e, totals, 2 * last.block.lanes_out, F64)
+        clear(e, totals, 2 * last.block.lanes_out, F64)
         with e.loop(*images) as image:
             gradient = self._gradient(e, arena, len(self.layout.each) - 1, image.index)
             found = self._chain(e, arena, last, image.index).sums(gradient)
-            _add_totals(e, totals, last.block.lanes_out, found)
+            add_totals(e, totals, last.block.lanes_out, found)
         e.builder.ret_void()
 
     def _write_backward_phase(self, index: int) -> None:
@@ -287,25 +287,23 @@ class Program:
         weights = here.taps * block.lanes_in * block.lanes_out
         d_weights = self._part(e, arena, here.d_weights, part, weights, F32)
         d_bias = self._part(e, arena, here.d_bias, part, block.lanes_out, F32)
-        _clear(e, d_weights, weights, F32)
+        clear(e, d_weights, weights, F32)
         if block.has_bias:
-            _clear(e, d_bias, block.lanes_out, F32)
+            clear(e, d_bias, block.lanes_out, F32)
         before = self.layout.each[index - 1] if index else None
         if before is not None and before.block.has_norm:
             totals = self._part(e, arena, before.totals_back, part, 2 * before.block.lanes_out, F64)
-            _clear(e, totals, 2 * before.block.lanes_out, F64)
+            clear(e, totals, 2 * before.block.lanes_out, F64)
         with e.loop(*images) as image:
             self._write_output_gradient(e, arena, scratch, index, image.index)
             if block.has_bias:
-                _add_pixels(e, e.at(scratch, here.gradient), d_bias, block.out[0] * block.out[1], block.lanes_out)
+                add_pixels(e, e.at(scratch, here.gradient), d_bias, block.out[0] * block.out[1], block.lanes_out)
             self._write_weight_gradient(e, arena, scratch, index, image.index, d_weights)
             if before is not None:
                 self._write_input_gradient(e, arena, scratch, index, image.index)
             if before is not None and before.block.has_norm:
                 gradient = self._gradient(e, arena, index - 1, image.index)
-                _add_totals(
-                    e, totals, before.block.lanes_out, self._chain(e, arena, before, image.index).sums(gradient)
-                )
+                add_totals(e, totals, before.block.lanes_out, self._chain(e, arena, before, image.index).sums(gradient))
         e.builder.ret_void()
 
     def _write_input_gradient(self, e: Emitter, arena: Any, scratch: Any, index: int, image: Any) -> None:
@@ -345,7 +343,7 @@ class Program:
             put,
         )
         if here.is_paired:
-            _pair_columns(e, plain, e.at(scratch, here.gradient_pairs), block.out, block.lanes_out, step=2, distance=1)
+            pair_columns(e, plain, e.at(scratch, here.gradient_pairs), block.out, block.lanes_out, step=2, distance=1)
 
     def _write_weight_gradient(self, e: Emitter, arena: Any, scratch: Any, index: int, image: Any, target: Any) -> None:
         here, block = self.layout.each[index], self.layout.blocks[index]
@@ -356,14 +354,14 @@ class Program:
             source = e.at(scratch, here.recomputed)
 
             def put(row: Any, column: Any, start: int, value: Any) -> None:
-                e.store_numbers(value, source, _padded_offset(e, here, row, column, start), "float32")
+                e.store_numbers(value, source, padded_offset(e, here, row, column, start), "float32")
 
             chain = self._chain(e, arena, before, image)
             chain.recompute(e.at(scratch, before.scale), e.at(scratch, before.shift), put)
         gradient, columns = e.at(scratch, here.gradient), block.out[1]
         if here.is_paired:
             pairs = e.at(scratch, here.paired)
-            _pair_columns(e, source, pairs, block.padded, block.lanes_in, step=1, distance=block.stride[1])
+            pair_columns(e, source, pairs, block.padded, block.lanes_in, step=1, distance=block.stride[1])
             source, gradient, columns = pairs, e.at(scratch, here.gradient_pairs), -(-columns // 2)
         width = block.lanes_in
         taps = [
@@ -453,126 +451,6 @@ class Program:
                 e.store(e.builder.add(e.load(place, I64), spent), place)
             e.store(now, times)
 
-    def _write_barrier(self) -> None:
-        """Write the function in which threads wait for each other; it spins, and yields where that takes long.
-
-        The barrier is three words, each in a cache line of its own: how many have arrived, the round, and whether the
-        call is off, so that nobody has to wait for a thread that never came.
-        """
-        e = Emitter(self.module, "meet", [POINTER, I64])
-        e.function.attributes.add("noinline")
-        e.function.linkage = "internal"
-        b = e.builder
-        addresses, threads = e.function.args
-        with b.if_then(b.icmp_signed("==", threads, e.number(1))):
-            b.ret_void()
-        arrived = self._address(e, addresses, table.BARRIER)
-        round_ = e.at(arrived, 64)
-        current = b.load_atomic(round_, "acquire", 8, typ=I64)
-        others = b.atomic_rmw("add", arrived, e.number(1), "acq_rel")
-        with b.if_then(b.icmp_signed("==", e.sum(others, 1), threads)):
-            b.atomic_rmw("xchg", arrived, e.number(0), "monotonic")
-            b.atomic_rmw("xchg", round_, e.sum(current, 1), "release")
-            b.ret_void()
-        before = b.block
-        spin, rest, leave = (e.function.append_basic_block(name) for name in ("spin", "rest", "leave"))
-        b.branch(spin)
-        b.position_at_end(spin)
-        spins = b.phi(I64)
-        spins.add_incoming(e.number(0), before)
-        if self.machine.startswith("x86_64"):
-            e.intrinsic("llvm.x86.sse2.pause", ir.VoidType())
-        is_over = b.icmp_signed("!=", b.load_atomic(round_, "acquire", 8, typ=I64), current)
-        is_called_off = b.icmp_signed("!=", b.load_atomic(e.at(arrived, 128), "monotonic", 8, typ=I64), e.number(0))
-        is_over = b.or_(is_over, is_called_off)
-        b.cbranch(is_over, leave, rest)
-        b.position_at_end(rest)
-        give_way = self._address(e, addresses, table.YIELD)
-        is_due = b.icmp_signed(">", spins, e.number(_SPINS_BEFORE_YIELD))
-        exists = b.icmp_unsigned("!=", b.ptrtoint(give_way, I64), e.number(0))
-        with b.if_then(b.and_(is_due, exists)):
-            signature = ir.FunctionType(I32, [])
-            b.call(_Callable(give_way, signature), [])
-        spins.add_incoming(e.sum(spins, 1), b.block)
-        b.branch(spin)
-        b.position_at_end(leave)
-        b.ret_void()
-
-
-class _Callable:
-    """A function by its address, in the form that llvmlite's builder takes for a call."""
-
-    def __init__(self, address: Any, signature: Any) -> None:
-        self.function_type = signature
-        self.type = address.type
-        self.get_reference = address.get_reference
-        self.args: list[Any] = []
-
 
 def _lanes(slot: Any) -> int:
     return int(slot.allocated_type.count)
-
-
-def _padded_offset(e: Emitter, here: BlockLayout, row: Any, column: Any, start: int) -> Any:
-    """Return where a number of a block's input lies, in the map with its padding."""
-    block = here.block
-    pixel = e.sum(e.product(row, block.padded[1]), column, block.padding[0] * block.padded[1] + block.padding[1])
-    return e.sum(e.product(pixel, block.lanes_in), start)
-
-
-def _pair_columns(
-    e: Emitter, source: Any, target: Any, size: tuple[int, int], lanes: int, *, step: int, distance: int
-) -> None:
-    """Write words of two bfloat16: each column, ``step`` by step, with the one so far to its right, or 0."""
-    rows, columns = size
-    width = -(-columns // step)
-    whole = max(0, -(-(columns - distance) // step))
-    with e.loop(0, rows) as row:
-
-        def pair(column: Any, has_right: bool) -> None:
-            from_ = e.product(e.sum(e.product(row.index, columns), e.product(column, step)), lanes)
-            to = e.product(e.sum(e.product(row.index, width), column), lanes)
-            for start, count in chunks(lanes):
-                low = e.load_numbers(source, e.sum(from_, start), count, "float32")
-                right = e.sum(from_, start + distance * lanes)
-                high = e.load_numbers(source, right, count, "float32") if has_right else None
-                e.store(e.pairs(low, high), e.at(target, e.sum(to, start), F32))
-
-        with e.loop(0, whole) as column:
-            pair(column.index, True)
-        for last in range(whole, width):
-            pair(last, False)
-
-
-def _add_pixels(e: Emitter, source: Any, target: Any, pixels: int, lanes: int) -> None:
-    """Write: add every pixel of a float32 map to the target."""
-    vectors = chunks(lanes)
-    before = [e.load_numbers(target, start, count, "float32") for start, count in vectors]
-    with e.loop(0, pixels, before) as pixel:
-        offset = e.product(pixel.index, lanes)
-        pixel.next = [
-            e.builder.fadd(total, e.load_numbers(source, e.sum(offset, start), count, "float32"))
-            for total, (start, count) in zip(pixel.values, vectors, strict=True)
-        ]
-    for total, (start, _) in zip(pixel.results, vectors, strict=True):
-        e.store_numbers(total, target, start, "float32")
-
-
-def _add_totals(e: Emitter, totals: Any, lanes: int, found: list[tuple[Any, Any]]) -> None:
-    """Write: add an image's two sums, a pair of vectors a chunk, to the part's float64."""
-    for (start, count), pair in zip(chunks(lanes), found, strict=True):
-        for which, values in enumerate(pair):
-            kind = ir.VectorType(F64, count)
-            place = e.at(totals, which * lanes + start, F64)
-            e.store(e.builder.fadd(e.load(place, kind), e.builder.fpext(values, kind)), place)
-
-
-def _clear(e: Emitter, pointer: Any, count: int, kind: Any) -> None:
-    zero = ir.Constant(BYTE, 0)
-    size = count * (8 if kind is F64 else 4)
-    name = "llvm.memset.p0.i64"
-    function = e.module.globals.get(name)
-    if function is None:
-        signature = ir.FunctionType(ir.VoidType(), [POINTER, BYTE, I64, ir.IntType(1)])
-        function = ir.Function(e.module, signature, name)
-    e.builder.call(function, [pointer, zero, e.number(size), ir.Constant(ir.IntType(1), 0)])
