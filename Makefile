@@ -35,7 +35,7 @@ lint: $(INSTALLED)
 
 check: lint test
 
-# Measures results/classic.md again: five seeds of every step on the full MNIST. About 25 minutes on two cores.
+# Measures results/classic.md again: five seeds of every step on the full MNIST.
 classic: $(INSTALLED)
 	$(BIN)/python benchmarks/classic.py
 
@@ -50,7 +50,7 @@ REPORT ?= climbs/classic-mnist/report.html
 screenshots: $(INSTALLED)
 	$(BIN)/python docs/screenshots.py $(REPORT)
 
-# Executes the three notebooks on the full MNIST, in place. About 15 minutes where nothing is trained yet.
+# Executes the three notebooks on the full MNIST, in place.
 notebooks: $(INSTALLED)
 	$(BIN)/python notebooks/execute.py
 
