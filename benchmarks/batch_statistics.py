@@ -9,7 +9,6 @@ by seed. Rows: results/speed/batch_statistics.jsonl; page: results/batch-statist
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import statistics
 from typing import Any
@@ -18,11 +17,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from contest import RESULTS, command_line, need_full_mnist, read_rows, write_rows
+from contest import RESULTS, measure_or_render
 from stepladder import data
 from stepladder.compare import by_seed
 from stepladder.experiments import named
-from stepladder.files import write_text
 from stepladder.initialise import prepare_module
 from stepladder.loop import Loop
 from stepladder.train import build_module, prepare
@@ -75,6 +73,17 @@ def train(job: tuple[int, str]) -> dict[str, Any]:
     return {"seed": seed, "statistics": statistics_of, "correct": seen.correct, "count": seen.count}
 
 
+def measure(seeds: int) -> list[dict[str, Any]]:
+    """Train every seed both ways, one process a core, and return a row a run."""
+    jobs = [(seed, name) for seed in range(seeds) for name in REPLICAS]
+    rows = []
+    with multiprocessing.get_context("spawn").Pool(usable_cores()) as pool:
+        for row in pool.imap(train, jobs, chunksize=1):
+            rows.append(row)
+            print(row, flush=True)
+    return rows
+
+
 def page(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     """Return the page for people."""
     columns = {
@@ -98,27 +107,5 @@ def page(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Measure unless told not to, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--render", action="store_true", help="the page alone, from the rows that are there")
-    arguments = parser.parse_args()
-    if not arguments.render:
-        need_full_mnist()
-        jobs = [(seed, name) for seed in range(arguments.seeds) for name in REPLICAS]
-        with multiprocessing.get_context("spawn").Pool(usable_cores()) as pool:
-            rows = []
-            for row in pool.imap(train, jobs, chunksize=1):
-                rows.append(row)
-                print(row, flush=True)
-        write_rows(NAME, command_line(), rows, seeds=list(range(arguments.seeds)))
-    stored = read_rows(NAME)
-    if stored is None:
-        raise SystemExit(f"there are no rows yet: python benchmarks/{NAME}.py")
-    write_text(PAGE, page(*stored))
-    print(f"written: {PAGE}")
-
-
 if __name__ == "__main__":
-    main()
+    measure_or_render(__doc__, NAME, PAGE, measure, page)

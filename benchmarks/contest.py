@@ -7,6 +7,7 @@ over the rounds, with the smallest and the largest.
 
 from __future__ import annotations
 
+import argparse
 import json
 import multiprocessing
 import signal
@@ -190,6 +191,36 @@ def need_full_mnist() -> None:
     """End the program if only the sample is there: its numbers are not comparable with the full set's."""
     if data.load("mnist", notify=None).is_sample:
         sys.exit("the full MNIST is needed: name its folder in STEPLADDER_DATA, or go online once")
+
+
+def measure_or_render(
+    description: str | None,
+    name: str,
+    path: Path,
+    measure: Callable[[int], list[Row]],
+    page: Callable[[Row, list[Row]], str],
+) -> None:
+    """Read the command line (--seeds, --render); measure unless told not to, and write the page from the rows.
+
+    Args:
+        description: of the command.
+        name: of the rows.
+        path: of the page.
+        measure: gives the rows for so many seeds.
+        page: gives the page's text from the rows' first line and the rows.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--render", action="store_true", help="the page alone, from the rows that are there")
+    arguments = parser.parse_args()
+    if not arguments.render:
+        need_full_mnist()
+        write_rows(name, command_line(), measure(arguments.seeds), seeds=list(range(arguments.seeds)))
+    stored = read_rows(name)
+    if stored is None:
+        sys.exit(f"there are no rows yet: python benchmarks/{name}.py")
+    write_text(path, page(*stored))
+    print(f"written: {path}")
 
 
 def command_line() -> str:

@@ -10,16 +10,14 @@ two cores.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from contest import RESULTS, command_line, need_full_mnist, read_rows, write_rows
+from contest import RESULTS, measure_or_render
 from stepladder.compare import by_seed
-from stepladder.files import write_text
 from stepladder.ladder import classic
 from stepladder.precision import PRECISIONS
 from stepladder.runs import open_finished
@@ -108,22 +106,5 @@ def page(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Measure unless told not to, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--render", action="store_true", help="the page alone, from the rows that are there")
-    arguments = parser.parse_args()
-    if not arguments.render:
-        need_full_mnist()
-        rows = measure(arguments.seeds)
-        write_rows(NAME, command_line(), rows, seeds=list(range(arguments.seeds)))
-    stored = read_rows(NAME)
-    if stored is None:
-        raise SystemExit(f"there are no rows yet: python benchmarks/{NAME}.py")
-    write_text(PAGE, page(*stored))
-    print(f"written: {PAGE}")
-
-
 if __name__ == "__main__":
-    main()
+    measure_or_render(__doc__, NAME, PAGE, measure, page)

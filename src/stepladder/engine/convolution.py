@@ -50,11 +50,6 @@ class Taps:
             tuple(row + column + start for row in rows for column in columns for start in starts), tuple(range(size))
         )
 
-    @property
-    def all(self) -> list[int]:
-        """Return every offset, in the order of the weights."""
-        return [base + offset for base in self.bases for offset in self.local]
-
 
 @dataclass(frozen=True)
 class Convolution:

@@ -48,7 +48,6 @@ class Emitter:
         module: where the function goes.
         name: its name.
         arguments: its argument types.
-        fast: whether sums and products of floats may be contracted.
     """
 
     def __init__(self, module: ir.Module, name: str, arguments: Sequence[Any]) -> None:

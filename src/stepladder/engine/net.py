@@ -6,6 +6,7 @@ import ctypes
 import sys
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -168,9 +169,7 @@ class CompiledNet:
     ) -> torch.Tensor:
         count = len(chosen)
         maps = self._identity if maps is None else maps
-        factors = 1 / (255 * numpy.array(normalisation.deviation))
-        addends = -numpy.array(normalisation.mean) / numpy.array(normalisation.deviation)
-        scaling = numpy.concatenate([factors, addends]).astype(numpy.float32)
+        scaling = _scaling(normalisation)
         for place, address in (
             (table.PIXELS, images.pixels.data_ptr()),
             (table.CHOSEN, chosen.data_ptr()),
@@ -238,6 +237,14 @@ class CompiledNet:
                         gradient = {"weight": table.D_WEIGHT, "bias": table.D_BIAS}[name]
                         shift = 2 if layer is layers.norm else 0
                         self._table[start + gradient + shift] = own.grad.data_ptr()
+
+
+@lru_cache(maxsize=8)
+def _scaling(normalisation: Normalisation) -> numpy.ndarray:
+    """Return what each channel's bytes are multiplied by, then what is added; float32. Kept, since every step asks."""
+    factors = 1 / (255 * numpy.array(normalisation.deviation))
+    addends = -numpy.array(normalisation.mean) / numpy.array(normalisation.deviation)
+    return numpy.concatenate([factors, addends]).astype(numpy.float32)
 
 
 def _constants(layers: Layers, block: Block) -> Constants:

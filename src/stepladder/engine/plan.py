@@ -102,11 +102,6 @@ class Block:
         rows, columns = (self.dilation[axis] * (self.kernel[axis] - 1) - self.padding[axis] for axis in (0, 1))
         return rows, columns
 
-    @property
-    def macs(self) -> int:
-        """Return the multiply-accumulates of the convolution for one image."""
-        return self.out[0] * self.out[1] * self.kernel[0] * self.kernel[1] * self.inputs * self.outputs
-
 
 @dataclass(frozen=True)
 class Layers:
