@@ -23,7 +23,7 @@ from stepladder.compare import by_seed
 from stepladder.evaluate import deviation, mean
 from stepladder.facts import recipe_text
 from stepladder.files import write_text
-from stepladder.inspect import describe
+from stepladder.inspection.oneline import describe
 from stepladder.notation import Net
 from stepladder.spec import Experiment, Recipe
 from stepladder.train import train

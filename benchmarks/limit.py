@@ -12,7 +12,7 @@ from time import perf_counter
 import torch
 
 from contest import Contestant, Lap
-from stepladder.inspect import describe
+from stepladder.inspection.oneline import describe
 from stepladder.notation import Net
 from stepladder.workers import usable_cores
 

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import GUIDE_NET, write_mnist
-from stepladder import data, facts, tables
+from stepladder import data, facts
 from stepladder.cli import app
 from stepladder.errors import DataError, NotationError, RunError, ShapeError, SpecError
-from stepladder.inspect import describe
+from stepladder.inspection import tables
+from stepladder.inspection.oneline import describe
 from stepladder.layers import AveragePool, GlobalAveragePool, MaxPool, Weighted
 from stepladder.notation import Net
 from stepladder.pictures import charts, draw, images, style

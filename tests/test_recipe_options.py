@@ -24,7 +24,8 @@ from stepladder.errors import NotationError, SpecError
 from stepladder.experiments import NAMES, named
 from stepladder.initialise import make_dirac, prepare_module, whiten
 from stepladder.inputs import Images, Normalisation
-from stepladder.inspect import budget_verdict, describe
+from stepladder.inspection.oneline import describe
+from stepladder.inspection.summary import budget_verdict
 from stepladder.notation import Net
 from stepladder.optimisers import Muon, build_optimiser, orthogonalise, set_rate
 from stepladder.runs import open_finished

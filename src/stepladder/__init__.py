@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stepladder.data import load as load_data
     from stepladder.errors import StepladderError
     from stepladder.evaluate import evaluate as evaluate_predictions
-    from stepladder.inspect import describe
+    from stepladder.inspection.oneline import describe
     from stepladder.ladder import Ladder, Step, classic
     from stepladder.many import train_many
     from stepladder.notation import Net
@@ -60,7 +60,7 @@ _HOMES = {
     "analyse": "analysis.analyse",
     "classic": "ladder.classic",
     "compare_runs": "results.compare_runs",
-    "describe": "inspect.describe",
+    "describe": "inspection.oneline.describe",
     "evaluate_predictions": "evaluate.evaluate",
     "guide_log": "runs.guide_log",
     "load_data": "data.load",

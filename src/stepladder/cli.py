@@ -211,8 +211,9 @@ def inspect(
     ] = None,
 ) -> None:
     """Describe a net: shapes, parameters, MACs and receptive field of every layer."""
-    from stepladder import tables
-    from stepladder.inspect import budget_verdict, describe
+    from stepladder.inspection import tables
+    from stepladder.inspection.oneline import describe
+    from stepladder.inspection.summary import budget_verdict
     from stepladder.notation import Net, parse_input_shape
 
     if format not in tables.STYLES:

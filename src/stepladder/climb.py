@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stepladder.data import Dataset
 from stepladder.errors import SpecError
-from stepladder.inspect import describe
+from stepladder.inspection.oneline import describe
 from stepladder.ladder import LADDERS, Ladder, Step
 from stepladder.notation import Net
 from stepladder.workers import Event, Job, execute

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy
 
-from stepladder import tables
 from stepladder.data import Dataset, Split, doubtful, split_holdout
 from stepladder.evaluate import Evaluation, Mistake, evaluate
-from stepladder.inspect import budget_verdict, describe
+from stepladder.inspection import tables
+from stepladder.inspection.oneline import describe
+from stepladder.inspection.summary import budget_verdict
 from stepladder.ladder import Step
 from stepladder.living import living
 from stepladder.notation import Net

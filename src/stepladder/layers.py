@@ -23,12 +23,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Window:
-    """How a layer looks at its input along both axes: what shapes and receptive fields follow from."""
+    """How a layer looks at its input along each axis: what shapes and receptive fields follow from."""
 
-    kernel: Pair
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...] = (1, 1)
+    padding: tuple[int, ...] = (0, 0)
+    dilation: tuple[int, ...] = (1, 1)
 
     def reach(self, axis: int) -> int:
         """Return the input positions that one output spans along an axis: d(k - 1) + 1."""
@@ -46,6 +46,9 @@ class Layer(ABC):
     """The name of the torch module, which the summary prints."""
     teaching: ClassVar[str]
     """What the layer does, in one line."""
+    keeps: ClassVar[frozenset[str]] = frozenset()
+    """What training keeps of it for the backward pass: its "input", its "output", its "indices" (8 bytes for each value
+    of the output: where a maximum was) or its "mask" (1 byte for each: what was dropped)."""
 
     @abstractmethod
     def token(self) -> str:
@@ -90,6 +93,7 @@ class Convolution(Weighted):
 
     kind: ClassVar[str] = "Conv2d"
     teaching: ClassVar[str] = "slides small filters over the maps; each filter makes one output channel"
+    keeps: ClassVar[frozenset[str]] = frozenset({"input"})
     channels: int
     kernel: Pair
     stride: Pair = (1, 1)
@@ -151,6 +155,7 @@ class Linear(Weighted):
 
     kind: ClassVar[str] = "Linear"
     teaching: ClassVar[str] = "weighs every input for every output; it holds many parameters"
+    keeps: ClassVar[frozenset[str]] = frozenset({"input"})
     features: int
     bias: bool = False
 
@@ -212,6 +217,7 @@ class MaxPool(_Pooling):
 
     kind: ClassVar[str] = "MaxPool2d"
     teaching: ClassVar[str] = "keeps the strongest answer of each window and shrinks the maps"
+    keeps: ClassVar[frozenset[str]] = frozenset({"input", "indices"})
     letters: ClassVar[str] = "MP"
 
     def build(self, shape: Shape) -> nn.Module:
@@ -227,6 +233,7 @@ class AveragePool(_Pooling):
 
     kind: ClassVar[str] = "AvgPool2d"
     teaching: ClassVar[str] = "keeps the mean of each window and shrinks the maps"
+    keeps: ClassVar[frozenset[str]] = frozenset({"input"})
     letters: ClassVar[str] = "AP"
 
     def build(self, shape: Shape) -> nn.Module:
@@ -242,6 +249,7 @@ class GlobalAveragePool(Layer):
 
     kind: ClassVar[str] = "AvgPool2d"
     teaching: ClassVar[str] = "turns each whole map into its mean, without any parameters"
+    keeps: ClassVar[frozenset[str]] = frozenset({"input"})
 
     def token(self) -> str:
         """Return the layer in the notation."""
@@ -269,6 +277,7 @@ class BatchNorm(Layer):
 
     kind: ClassVar[str] = "BatchNorm2d"
     teaching: ClassVar[str] = "keeps each channel's mean and spread steady, so that training is fast and stable"
+    keeps: ClassVar[frozenset[str]] = frozenset({"input"})
 
     def token(self) -> str:
         """Return the layer in the notation."""
@@ -317,6 +326,7 @@ class ReLU(_Activation):
 
     kind: ClassVar[str] = "ReLU"
     teaching: ClassVar[str] = "cuts off negative values; without it stacked layers would be one layer"
+    keeps: ClassVar[frozenset[str]] = frozenset({"output"})
 
 
 @dataclass(frozen=True)
@@ -325,6 +335,7 @@ class SiLU(_Activation):
 
     kind: ClassVar[str] = "SiLU"
     teaching: ClassVar[str] = "a smooth ReLU: it lets small negative values through"
+    keeps: ClassVar[frozenset[str]] = frozenset({"input"})
 
 
 @dataclass(frozen=True)
@@ -333,6 +344,7 @@ class GELU(_Activation):
 
     kind: ClassVar[str] = "GELU"
     teaching: ClassVar[str] = "a smooth ReLU: it weighs values by how likely they are to be large"
+    keeps: ClassVar[frozenset[str]] = frozenset({"input"})
 
 
 @dataclass(frozen=True)
@@ -341,6 +353,7 @@ class Dropout(Layer):
 
     kind: ClassVar[str] = "Dropout"
     teaching: ClassVar[str] = "drops values at random while training, so that no unit relies on another"
+    keeps: ClassVar[frozenset[str]] = frozenset({"mask"})
     probability: float
 
     def token(self) -> str:

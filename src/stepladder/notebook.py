@@ -13,7 +13,7 @@ from math import log2
 
 from stepladder.compare import Difference
 from stepladder.evaluate import wilson
-from stepladder.inspect import Summary
+from stepladder.inspection.summary import Summary
 from stepladder.ladder import Ladder, Step
 from stepladder.layers import Layer
 from stepladder.notation import Net
@@ -68,7 +68,7 @@ def _summary(summary: Summary) -> str:
             _bar(row.parameters / largest),
             _count(row.macs),
             _sizes(row.window.kernel) if row.window else "",
-            _sizes(row.field.size),
+            _sizes(row.field.size) if row.field else "",
         ]
         for row in summary.rows
     ]
@@ -254,7 +254,7 @@ def _count(number: int) -> str:
     return f"{number:,}" if number else '<span style="opacity:.45">0</span>'
 
 
-def _sizes(shape: Sequence[int]) -> str:
+def _sizes(shape: Sequence[object]) -> str:
     return "×".join(map(str, shape))
 
 

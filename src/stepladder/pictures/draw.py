@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepladder import tables
 from stepladder.errors import DataError, RunError, SpecError
-from stepladder.inspect import describe
+from stepladder.inspection import tables
+from stepladder.inspection.oneline import describe
 from stepladder.notation import Net, parse_input_shape
 from stepladder.runs import FinishedRun, open_finished, read_experiment
 from stepladder.spec import Experiment, Plateau, Recipe

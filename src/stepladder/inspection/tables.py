@@ -6,10 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
-from stepladder.inspect import BudgetVerdict, Row, Summary
-from stepladder.layers import AveragePool, Convolution, GlobalAveragePool, Linear, MaxPool
+from stepladder.inspection.summary import BudgetVerdict, Row, Summary
 
 FORMAT = 1
 STYLES = ("text", "json", "csv", "markdown", "guide")
@@ -53,22 +53,50 @@ def budget_lines(budget: BudgetVerdict) -> list[str]:
 
 
 def as_json(summary: Summary, budget: BudgetVerdict | None = None) -> dict[str, Any]:
-    """Return the summary as plain values; lists go over rows and columns of the image."""
+    """Return the summary as plain values; lists of sizes go over the axes of the image, rows before columns."""
+    totals = summary.totals
     facts: dict[str, Any] = {
         "format": FORMAT,
         "net": summary.net,
         "input": list(summary.input_shape),
+        "inputs": [{"name": one.name, "shape": list(one.shape), "dtype": one.dtype} for one in summary.inputs],
+        "image": list(summary.image),
         "rows": [_json_row(row) for row in summary.rows],
+        "blocks": [
+            {
+                "name": block.name,
+                "kind": block.kind,
+                "depth": block.depth,
+                "rows": [block.first, block.last],
+                "input_shapes": [list(shape) for shape in block.input_shapes],
+                "output_shapes": [list(shape) for shape in block.output_shapes],
+            }
+            for block in summary.blocks
+        ],
+        "outputs": list(summary.outputs),
         "totals": {
-            "parameters": summary.totals.parameters,
-            "trainable": summary.totals.trainable,
-            "macs": summary.totals.macs,
+            "parameters": totals.parameters,
+            "trainable": totals.trainable,
+            "macs": totals.macs,
+            "buffers": totals.buffers,
+            "inference_bytes": totals.inference_bytes,
+            "training_bytes": totals.training_bytes,
         },
         "findings": [
             {"kind": one.kind, "layer": one.layer, "evidence": one.evidence, "repair": one.repair}
             for one in summary.findings
         ],
+        "notes": list(summary.notes),
     }
+    if summary.failure is not None:
+        failure = summary.failure
+        facts["failure"] = {
+            "layer": failure.layer,
+            "kind": failure.kind,
+            "got": failure.got,
+            "needs": failure.needs,
+            "repair": failure.repair,
+        }
     if budget is not None:
         facts["budget"] = {
             "budget": budget.budget,
@@ -85,23 +113,41 @@ def as_json(summary: Summary, budget: BudgetVerdict | None = None) -> dict[str, 
 
 def _json_row(row: Row) -> dict[str, Any]:
     window = row.window
+    field = row.field
     return {
         "name": row.name,
         "kind": row.kind,
+        "role": row.role,
         "token": row.token,
+        "depth": row.depth,
         "input_shape": list(row.input_shape),
         "output_shape": list(row.output_shape),
+        "input_shapes": [list(shape) for shape in row.input_shapes],
+        "output_shapes": [list(shape) for shape in row.output_shapes],
         "parameters": row.parameters,
         "trainable": row.trainable,
+        "shared": row.shared,
+        "buffers": row.buffers,
         "macs": row.macs,
         "kernel": list(window.kernel) if window else None,
         "stride": list(window.stride) if window else None,
         "padding": list(window.padding) if window else None,
         "dilation": list(window.dilation) if window else None,
-        "receptive_field": list(row.field.size),
-        "jump": list(row.field.jump),
-        "start": list(row.field.start),
+        "groups": row.groups,
+        "receptive_field": list(field.size) if field else None,
+        "jump": [None if jump is None else _plain(jump) for jump in field.jump] if field else None,
+        "start": list(field.start) if field else None,
+        "aligned": field.aligned if field else None,
+        "unknown": field.unknown if field else "",
+        "inputs": list(row.inputs),
+        "output_bytes": row.output_bytes,
+        "kept_bytes": row.kept_bytes,
+        "note": row.note,
     }
+
+
+def _plain(number: int | Fraction) -> int | float:
+    return int(number) if number == int(number) else float(number)
 
 
 def _cells(row: Row) -> list[str]:
@@ -116,10 +162,10 @@ def _cells(row: Row) -> list[str]:
         _pair(window.padding) if window else "",
         _size(row.input_shape),
         _size(row.output_shape),
-        _pair(row.field_in.jump),
-        _pair(row.field.jump),
-        _pair(row.field_in.size),
-        _pair(row.field.size),
+        _pair(row.field_in.jump) if row.field_in else "",
+        _pair(row.field.jump) if row.field else "",
+        _pair(row.field_in.size) if row.field_in else "",
+        _pair(row.field.size) if row.field else "",
     ]
 
 
@@ -214,20 +260,14 @@ _GUIDE_HEADER = (
 
 # The reference writes CONVLUTION. This style exists to be laid beside the reference, cell for cell, so it keeps
 # the spelling; every other style has its own words.
-_GUIDE_OPERATIONS = {
-    Convolution: "CONVLUTION",
-    MaxPool: "MaxPool",
-    AveragePool: "AvgPool",
-    GlobalAveragePool: "GAP",
-    Linear: "LINEAR",
-}
+_GUIDE_OPERATIONS = {"Conv2d": "CONVLUTION", "MaxPool2d": "MaxPool", "AvgPool2d": "AvgPool", "Linear": "LINEAR"}
 
 
 def _guide_fields(summary: Summary) -> list[str]:
     lines = ["| " + " | ".join(_GUIDE_HEADER) + " |", "|" + " :-------: |" * len(_GUIDE_HEADER)]
     for row in summary.rows:
-        operation = _GUIDE_OPERATIONS.get(type(row.layer))
-        if operation is None:
+        operation = "GAP" if row.token == "GAP" else _GUIDE_OPERATIONS.get(row.kind)
+        if operation is None or row.field is None or row.field_in is None:
             continue
         window = row.window
         cells = [
@@ -248,7 +288,7 @@ def _guide_fields(summary: Summary) -> list[str]:
     return lines
 
 
-def _pair(values: Sequence[int]) -> str:
+def _pair(values: Sequence[object]) -> str:
     return str(values[0]) if values[0] == values[1] else f"{values[0]}×{values[1]}"
 
 
