@@ -7,7 +7,10 @@ The command line prints them without a traceback and exits with code 2.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from stepladder.inspection.summary import Summary
 
 
 class StepladderError(Exception):
@@ -57,6 +60,26 @@ class NotationError(SpecError):
 
 class ShapeError(SpecError):
     """A net whose layers do not fit its input; names the layer and the repair."""
+
+
+class InspectionError(ShapeError):
+    """A net that cannot go on at one of its layers.
+
+    Args:
+        summary: the layers up to the failing one, and the failure: ``summary.failure`` is not None.
+    """
+
+    def __init__(self, summary: Summary) -> None:
+        failure = summary.failure
+        assert failure is not None
+        self.summary = summary
+        where = f"{failure.layer} ({failure.kind})" if failure.kind not in ("", failure.layer) else failure.layer
+        wrong = "does not fit" if failure.shape else "cannot go on"
+        what = f"{where} {wrong}: it needs {failure.needs}" if failure.needs else f"{where} {wrong}"
+        super().__init__(what, given=failure.got, repair=failure.repair)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.summary,)
 
 
 class DataError(StepladderError):
