@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,14 +13,26 @@ Shape = tuple[int, ...]
 Size = int | tuple[int, int]
 
 
+class Field(NamedTuple):
+    """A published receptive field: its size along each axis, the jump from one unit's field to the next one's, and how
+    far the first unit's field reaches beyond the image's edge (None: depends on the variant, ours is another one).
+    """
+
+    size: int
+    jump: int | None = None
+    padding: int | None = None
+
+
 @dataclass(frozen=True)
 class Entry:
     """One net of the zoo and what is known of it from elsewhere.
 
     ``build`` makes it; ``inputs`` and ``output`` are the shapes of its tensors without the batch axis. ``parameters``
-    is the total that torchvision or the paper gives and ``receptive_field`` the published field, in pixels or samples
-    along each axis, of the output of the module ``field_layer`` (a name in ``named_modules``); None where nobody
-    gives one. ``reference`` says which paper and which variant. ``dtypes`` are those of the inputs (default: float).
+    is the total that torchvision, the paper or its authors' code gives. ``receptive_field`` is the published field, in
+    pixels or samples along each axis, of the output of the module ``field_layer`` (a name in ``named_modules``), and
+    ``fields`` are published ones of more layers. None or empty: nobody gives one. ``reference`` says which paper and
+    which variant. ``dtypes`` are those of the inputs (default: float). ``gigamacs`` are the 10⁹ multiply-adds for one
+    input that torchvision's tables give, to three places, under the name GFLOPS.
     """
 
     build: Callable[[], nn.Module]
@@ -30,6 +43,8 @@ class Entry:
     receptive_field: int | None = None
     field_layer: str | None = None
     dtypes: tuple[torch.dtype, ...] | None = None
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    gigamacs: float | None = None
 
     def example(self, batch: int = 1, device: str = "meta") -> list[Tensor]:
         """Inputs of zeros for a batch; on the meta device they hold no memory."""

@@ -1,13 +1,11 @@
-"""LeNet, AlexNet, VGG, the ResNets and their kin, DenseNet, ConvNeXt."""
+"""LeNet, AlexNet, VGG, DenseNet, ConvNeXt."""
 
 from __future__ import annotations
-
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from .blocks import ChannelNorm, Entry, Residual, SqueezeExcite, conv, named, pooled_linear
+from .blocks import ChannelNorm, Entry, Field, conv, named, pooled_linear
 
 IMAGE = ((3, 224, 224),)
 
@@ -69,85 +67,6 @@ def vgg16() -> nn.Sequential:
         flatten=nn.Flatten(),
         head=_wide_head(512 * 7 * 7, dropout_first=False),
     )
-
-
-def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Module | None:
-    """Nothing where the input can be added as it is, else a projection to the branch's shape."""
-    if stride == 1 and channels_in == channels_out:
-        return None
-    return conv(channels_in, channels_out, 1, stride, activation=None)
-
-
-def _basic(channels_in: int, width: int, stride: int, dilation: int = 1) -> Residual:
-    branch = nn.Sequential(
-        conv(channels_in, width, 3, stride, dilation=dilation),
-        conv(width, width, 3, dilation=dilation, activation=None),
-    )
-    return Residual(branch, _shortcut(channels_in, width, stride), nn.ReLU())
-
-
-def _bottleneck(
-    channels_in: int,
-    width: int,
-    stride: int,
-    dilation: int = 1,
-    *,
-    expansion: int = 4,
-    inner: float = 1,
-    groups: int = 1,
-    stride_first: bool = False,
-    squeezed: int = 0,
-) -> Residual:
-    """1×1, 3×3, 1×1; the 3×3 is ``inner`` times as wide as ``width``, in groups, with squeeze-excitation if asked."""
-    middle, channels_out = int(width * inner), width * expansion
-    first, second = (stride, 1) if stride_first else (1, stride)
-    branch = nn.Sequential(
-        conv(channels_in, middle, 1, first),
-        conv(middle, middle, 3, second, dilation=dilation, groups=groups),
-        *([SqueezeExcite(middle, squeezed)] if squeezed else []),
-        conv(middle, channels_out, 1, activation=None),
-    )
-    return Residual(branch, _shortcut(channels_in, channels_out, stride), nn.ReLU())
-
-
-def resnet_features(depths: tuple[int, ...], block=_basic, expansion: int = 1, dilate: int = 0) -> nn.Sequential:  # type: ignore[no-untyped-def]
-    """A ResNet up to its last map. The last ``dilate`` stages have dilation in the place of their stride."""
-    features = named(stem=conv(3, 64, 7, 2), pool=nn.MaxPool2d(3, 2, 1))
-    channels, dilation = 64, 1
-    for index, depth in enumerate(depths):
-        width, stride, before = 64 << index, 1 if index == 0 else 2, dilation
-        if index >= len(depths) - dilate:
-            stride, dilation = 1, 2 * dilation
-        # The first block still looks through the dilation of the stage before it, whose map it reads.
-        blocks = [block(channels, width, stride, before)]
-        channels = width * expansion
-        blocks += [block(channels, width, 1, dilation) for _ in range(depth - 1)]
-        features.add_module(f"stage{index + 1}", nn.Sequential(*blocks))
-    return features
-
-
-def resnet(depths: tuple[int, ...]) -> nn.Sequential:
-    return named(features=resnet_features(depths), head=pooled_linear(512))
-
-
-def deep_resnet(depths: tuple[int, ...], **options: float) -> nn.Sequential:
-    """A ResNet of bottlenecks, and with options ResNeXt, the wide one, or the stride in the first 1×1."""
-    return named(features=resnet_features(depths, partial(_bottleneck, **options), 4), head=pooled_linear(2048))
-
-
-def regnet_y_400mf() -> nn.Sequential:
-    features = named(stem=conv(3, 32, 3, 2))
-    channels = 32
-    for index, (width, depth) in enumerate([(48, 1), (104, 3), (208, 6), (440, 6)], start=1):
-        stage = nn.Sequential()
-        for position in range(depth):
-            stride = 2 if position == 0 else 1
-            # The squeeze is a quarter of the block's input, not of its own width.
-            squeezed = round(channels / 4)
-            stage.append(_bottleneck(channels, width, stride, expansion=1, groups=width // 8, squeezed=squeezed))
-            channels = width
-        features.add_module(f"stage{index}", stage)
-    return named(features=features, head=pooled_linear(channels))
 
 
 class DenseLayer(nn.Sequential):
@@ -213,15 +132,25 @@ def convnext_tiny() -> nn.Sequential:
     )
 
 
-def _resnet(depths: tuple[int, ...], parameters: int, note: str, field: int | None = None, **options: float) -> Entry:
-    build = partial(deep_resnet, depths, **options)
-    layer = "features.stage4" if field else None
-    return Entry(build, IMAGE, (1000,), parameters, note, field, layer)
+# Araujo et al., 2019, Computing receptive fields; the table that goes with their library. Its AlexNet pads nothing at
+# the first convolution.
+ALEXNET_FIELDS = {
+    "conv1": Field(11, 4),
+    "pool1": Field(19, 8),
+    "conv2": Field(51, 8),
+    "conv3": Field(99, 16),
+    "conv4": Field(131, 16),
+    "conv5": Field(163, 16),
+    "pool5": Field(195, 32),
+}
+VGG16_FIELDS = {
+    "features.pool1": Field(6, 2, 2),
+    "features.pool2": Field(16, 4, 6),
+    "features.pool3": Field(44, 8, 18),
+    "features.pool4": Field(100, 16, 42),
+    "features.pool5": Field(212, 32, 90),
+}
 
-
-_HE = "He et al., 2016, Deep residual learning; "
-_STRIDE_IN_3 = _HE + "stride in the 3×3 of a block, as torchvision builds it"
-_STRIDE_IN_1 = _HE + "the paper's own, stride in the first 1×1 of a block"
 
 ENTRIES = {
     "lenet5": Entry(
@@ -239,6 +168,8 @@ ENTRIES = {
         "Krizhevsky, 2014, One weird trick, as torchvision builds it: no groups, no local normalisation",
         195,
         "pool5",
+        fields=ALEXNET_FIELDS,
+        gigamacs=0.714,
     ),
     "vgg16": Entry(
         vgg16,
@@ -248,24 +179,18 @@ ENTRIES = {
         "Simonyan and Zisserman, 2015; configuration D",
         212,
         "features.pool5",
+        fields=VGG16_FIELDS,
+        gigamacs=15.47,
     ),
-    "resnet18": Entry(partial(resnet, (2, 2, 2, 2)), IMAGE, (1000,), 11_689_512, _HE + "basic blocks"),
-    "resnet34": Entry(partial(resnet, (3, 4, 6, 3)), IMAGE, (1000,), 21_797_672, _HE + "basic blocks"),
-    "resnet50": _resnet((3, 4, 6, 3), 25_557_032, _STRIDE_IN_3, 427),
-    "resnet101": _resnet((3, 4, 23, 3), 44_549_160, _STRIDE_IN_3),
-    "resnet152": _resnet((3, 8, 36, 3), 60_192_808, _STRIDE_IN_3),
-    "resnet50_original": _resnet((3, 4, 6, 3), 25_557_032, _STRIDE_IN_1, 483, stride_first=True),
-    "resnet101_original": _resnet((3, 4, 23, 3), 44_549_160, _STRIDE_IN_1, 1027, stride_first=True),
-    "resnet152_original": _resnet((3, 8, 36, 3), 60_192_808, _STRIDE_IN_1, 1507, stride_first=True),
-    "resnext50": _resnet((3, 4, 6, 3), 25_028_904, "Xie et al., 2017; 32 groups of width 4", None, groups=32, inner=2),
-    "wide_resnet50": _resnet(
-        (3, 4, 6, 3), 68_883_240, "Zagoruyko and Komodakis, 2016; 3×3 twice as wide", None, inner=2
+    "densenet121": Entry(
+        densenet121, IMAGE, (1000,), 7_978_856, "Huang et al., 2017; growth 32, with bottlenecks", gigamacs=2.834
     ),
-    "regnet_y_400mf": Entry(
-        regnet_y_400mf, IMAGE, (1000,), 4_344_144, "Radosavovic et al., 2020; Y (squeeze-excitation), 400 MMACs"
-    ),
-    "densenet121": Entry(densenet121, IMAGE, (1000,), 7_978_856, "Huang et al., 2017; growth 32, with bottlenecks"),
     "convnext_tiny": Entry(
-        convnext_tiny, IMAGE, (1000,), 28_589_128, "Liu et al., 2022, A ConvNet for the 2020s; without stochastic depth"
+        convnext_tiny,
+        IMAGE,
+        (1000,),
+        28_589_128,
+        "Liu et al., 2022, A ConvNet for the 2020s; without stochastic depth",
+        gigamacs=4.456,
     ),
 }

@@ -7,7 +7,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from .blocks import Branches, Entry, conv, named, pooled_linear
+from .blocks import Branches, Entry, Field, conv, named, pooled_linear
 
 # Name, then channels: input, 1×1, 3×3 reduced, 3×3, 5×5 reduced, 5×5, after pooling (table 1 of the paper).
 GOOGLENET = {
@@ -164,6 +164,27 @@ class InceptionV3(nn.Module):
         return (logits, self.auxiliary(x)) if self.training and self.auxiliary is not None else logits
 
 
+# Araujo et al., 2019, Computing receptive fields: size, jump and padding of each layer's field.
+INCEPTION_V3_FIELDS = {
+    "stem.conv1": Field(3, 2, 0),
+    "stem.conv2": Field(7, 2, 0),
+    "stem.conv3": Field(11, 2, 2),
+    "stem.pool1": Field(15, 4, 2),
+    "stem.conv4": Field(15, 4, 2),
+    "stem.conv5": Field(23, 4, 2),
+    "stem.pool2": Field(31, 8, 2),
+    "middle.mixed5b": Field(63, 8, 18),
+    "middle.mixed5c": Field(95, 8, 34),
+    "middle.mixed5d": Field(127, 8, 50),
+    "middle.mixed6a": Field(159, 16, 58),
+    "middle.mixed6b": Field(351, 16, 154),
+    "middle.mixed6c": Field(543, 16, 250),
+    "middle.mixed6d": Field(735, 16, 346),
+    "middle.mixed6e": Field(927, 16, 442),
+    "last.mixed7a": Field(1055, 32, 490),
+    "last.mixed7b": Field(1183, 32, 554),
+    "last.mixed7c": Field(1311, 32, 618),
+}
 _SZEGEDY = "Szegedy et al., 2016, Rethinking the Inception architecture; "
 
 ENTRIES = {
@@ -173,13 +194,14 @@ ENTRIES = {
         (1000,),
         6_624_904,
         "Szegedy et al., 2015, as torchvision builds it: batch norm, 3×3 for 5×5, no auxiliary heads",
+        gigamacs=1.498,
     ),
     "googlenet_original": Entry(
         googlenet_original,
         ((3, 224, 224),),
         (1000,),
-        None,
-        "Szegedy et al., 2015, as published, no auxiliary heads; field with the 7×7 average: Long et al., 2015, table 1",
+        6_998_552,
+        "Szegedy et al., 2015, as published, no auxiliary heads; field after the average: Long et al., 2015, table 1",
         907,
         "head.pool",
     ),
@@ -191,6 +213,8 @@ ENTRIES = {
         _SZEGEDY + "with its auxiliary head, which only training uses",
         1311,
         "last.mixed7c",
+        fields=INCEPTION_V3_FIELDS,
+        gigamacs=5.713,
     ),
     "inception_v3_plain": Entry(
         partial(InceptionV3, auxiliary=False),
@@ -200,5 +224,6 @@ ENTRIES = {
         _SZEGEDY + "without auxiliary head",
         1311,
         "last.mixed7c",
+        fields=INCEPTION_V3_FIELDS,
     ),
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .blocks import Branches, Entry, Residual, SqueezeExcite, conv, named, pooled_linear
+from .blocks import Branches, Entry, Field, Residual, SqueezeExcite, conv, named, pooled_linear
 
 IMAGE = ((3, 224, 224),)
 
@@ -193,20 +193,50 @@ def shufflenet_v2() -> nn.Sequential:
     return named(features=features, head=pooled_linear(1024))
 
 
+# Araujo et al., 2019, Computing receptive fields: size and jump of each layer's field.
+MOBILENET_V1_FIELDS = {
+    f"features.{index}": Field(size, jump)
+    for index, (jump, size) in enumerate(
+        (jump, size)
+        for jump, sizes in {
+            2: (3, 7),
+            4: (11, 19),
+            8: (27, 43),
+            16: (59, 91, 123, 155, 187, 219),
+            32: (251, 315),
+        }.items()
+        for size in sizes
+    )
+}
+
 ENTRIES = {
     "squeezenet1_1": Entry(
-        squeezenet1_1, IMAGE, (1000,), 1_235_496, "Iandola et al., 2016; version 1.1 of the authors' repository"
+        squeezenet1_1,
+        IMAGE,
+        (1000,),
+        1_235_496,
+        "Iandola et al., 2016; version 1.1 of the authors' repository",
+        gigamacs=0.349,
     ),
     "mobilenet_v1": Entry(
-        mobilenet_v1, IMAGE, (1000,), 4_231_976, "Howard et al., 2017; width 1.0", 315, "features.13"
+        mobilenet_v1,
+        IMAGE,
+        (1000,),
+        4_231_976,
+        "Howard et al., 2017; width 1.0",
+        315,
+        "features.13",
+        fields=MOBILENET_V1_FIELDS,
     ),
-    "mobilenet_v2": Entry(mobilenet_v2, IMAGE, (1000,), 3_504_872, "Sandler et al., 2018; width 1.0"),
-    "mobilenet_v3_small": Entry(mobilenet_v3_small, IMAGE, (1000,), 2_542_856, "Howard et al., 2019; small, width 1.0"),
+    "mobilenet_v2": Entry(mobilenet_v2, IMAGE, (1000,), 3_504_872, "Sandler et al., 2018; width 1.0", gigamacs=0.301),
+    "mobilenet_v3_small": Entry(
+        mobilenet_v3_small, IMAGE, (1000,), 2_542_856, "Howard et al., 2019; small, width 1.0", gigamacs=0.057
+    ),
     "mnasnet1_0": Entry(
-        mnasnet1_0, IMAGE, (1000,), 4_383_312, "Tan et al., 2019; B1 (no squeeze-excitation), depth 1.0"
+        mnasnet1_0, IMAGE, (1000,), 4_383_312, "Tan et al., 2019; B1 (no squeeze-excitation), depth 1.0", gigamacs=0.314
     ),
     "efficientnet_b0": Entry(
-        efficientnet_b0, IMAGE, (1000,), 5_288_548, "Tan and Le, 2019; B0, without stochastic depth"
+        efficientnet_b0, IMAGE, (1000,), 5_288_548, "Tan and Le, 2019; B0, without stochastic depth", gigamacs=0.386
     ),
-    "shufflenet_v2": Entry(shufflenet_v2, IMAGE, (1000,), 2_278_604, "Ma et al., 2018; width 1.0"),
+    "shufflenet_v2": Entry(shufflenet_v2, IMAGE, (1000,), 2_278_604, "Ma et al., 2018; width 1.0", gigamacs=0.145),
 }
