@@ -98,7 +98,7 @@ def positive(net: nn.Module) -> nn.Module:
                 setattr(module, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
             elif isinstance(child, nn.Linear):
                 setattr(module, name, nn.Identity())  # heads would only take memory
-    net = net.to_empty(device="cpu").double()
+    net = net.to_empty(device="cpu")
     with torch.no_grad():
         for name, value in net.state_dict().items():
             if value.is_floating_point():
@@ -113,7 +113,7 @@ def measured_field(name: str, layer: str, size: int) -> Field:
         net = positive(entry.build().eval())
     length = 2 * size + 100 if len(entry.inputs[0]) == 2 else size + 200
     shape = (*entry.inputs[0][:-2], 80, length) if len(entry.inputs[0]) == 3 else (*entry.inputs[0][:-1], length)
-    inputs = [torch.full((1, *shape), 0.5, dtype=torch.double, requires_grad=True) for _ in entry.inputs]
+    inputs = [torch.full((1, *shape), 0.5, requires_grad=True) for _ in entry.inputs]
     outputs: list[Tensor] = []
 
     def stop(_module: nn.Module, _inputs: object, output: Tensor) -> None:
