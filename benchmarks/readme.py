@@ -1,4 +1,4 @@
-"""What the README shows of results, put there by the commands that measure them."""
+"""What the README and other pages show of results, put there by the commands that measure them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,21 @@ def put_table(mark: str, first_cell: str, page: str) -> None:
         page: Markdown that holds the table.
     """
     table = re.search(rf"(?m)^\| {re.escape(first_cell)} .*\n(?:\|.*\n)+", page)
-    before, start, rest = README.read_text(encoding="utf-8").partition(f"<!-- {mark} -->\n")
+    if table is None:
+        sys.exit(f"there is no table of {mark} to put into the README")
+    put_between(mark, table[0], README)
+
+
+def put_between(mark: str, text: str, page: Path) -> None:
+    """Put a text into a page between its marks.
+
+    Args:
+        mark: the page holds ``<!-- mark -->`` and ``<!-- end of mark -->``.
+        text: Markdown that ends in a newline.
+        page: its path.
+    """
+    before, start, rest = page.read_text(encoding="utf-8").partition(f"<!-- {mark} -->\n")
     _, end, after = rest.partition(f"<!-- end of {mark} -->")
-    if table is None or not start or not end:
-        sys.exit(f"README.md has lost the marks around its {mark}")
-    write_text(README, f"{before}{start}{table[0]}{end}{after}")
+    if not start or not end:
+        sys.exit(f"{page.name} has lost the marks around its {mark}")
+    write_text(page, f"{before}{start}{text}{end}{after}")
