@@ -6,7 +6,7 @@ and light notebooks both serve. Where a viewer strips styles and drawings, the t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import singledispatch
 from html import escape
 from math import log2
@@ -14,18 +14,23 @@ from math import log2
 from stepladder.compare import Difference
 from stepladder.evaluate import wilson
 from stepladder.inspection.summary import Summary
+from stepladder.inspection.tables import html as tables
+from stepladder.inspection.tables import words
+from stepladder.inspection.tables.outline import Line, outline
 from stepladder.ladder import Ladder, Step
 from stepladder.layers import Layer
 from stepladder.notation import Net
+from stepladder.notebook_parts import LAYERS, QUIET, box, code, heading, quiet, table
 from stepladder.progress import clock
 from stepladder.results import Climb, Comparison
 from stepladder.runs import EpochRow, FinishedRun
 from stepladder.text import Facts, accuracy, comparison_note
 
-_LINE = "1px solid color-mix(in srgb, currentColor 25%, transparent)"
-_CELL = f"border:0;border-bottom:{_LINE};padding:.3em .8em;vertical-align:top;background:transparent"
-_QUIET = "opacity:.75;font-size:.92em"
 _CHIP = "border:1px solid currentColor;border-radius:.35em;padding:.15em .5em;font-weight:600;background:transparent"
+_ROWS = 600
+"""Rows up to which a folded table has the whole one beside it: the styles in the cells make long ones heavy."""
+_FINDINGS = 12
+"""Findings that are written out."""
 _SPARK_WIDTH, _SPARK_HEIGHT = 280, 72
 
 
@@ -45,42 +50,43 @@ def _net(net: Net) -> str:
     for layer in net.layers:
         kinds.setdefault(layer.teaching, []).append(layer)
     rows = [
-        [alike[0].kind, _code(_words(alike)), str(len(alike)), escape(teaching)] for teaching, alike in kinds.items()
+        [alike[0].kind, code(_words(alike)), str(len(alike)), escape(teaching)] for teaching, alike in kinds.items()
     ]
     chips = " → ".join(_chip(layer, chain) for layer, chain in net.groups())
-    return _box(
-        f"<p>{_code(str(net))}</p>",
+    return box(
+        f"<p>{code(str(net))}</p>",
         f'<p style="line-height:2.6">{chips}</p>',
-        _table("What its layers do", ["kind", "words", "layers", "what it does"], rows, numbers=[2]),
+        table("What its layers do", ["kind", "words", "layers", "what it does"], rows, numbers=[2]),
     )
 
 
 @html.register
 def _summary(summary: Summary) -> str:
-    totals = summary.totals
-    largest = max((row.parameters for row in summary.rows), default=0) or 1
-    rows = [
-        [
-            escape(row.name),
-            _code(row.token),
-            _sizes(row.output_shape),
-            _count(row.parameters),
-            _bar(row.parameters / largest),
-            _count(row.macs),
-            _sizes(row.window.kernel) if row.window else "",
-            _sizes(row.field.size) if row.field else "",
-        ]
-        for row in summary.rows
-    ]
-    header = ["layer", "word", "output shape", "parameters", "relative", "MACs", "kernel", "receptive field"]
-    foot = ["total", "", "", f"{totals.parameters:,}", "", f"{totals.macs:,}", "", ""]
-    caption = f"{_code(summary.net)}<br>for inputs of {_sizes(summary.input_shape)}"
+    plan = outline(summary)
+    caption = f"{code(summary.net)}<br>for inputs of {escape(words.inputs(summary))}"
+    every = ""
+    if plan.folded and len(summary.rows) <= _ROWS:
+        lines = outline(summary, depth=summary.depth + len(summary.blocks)).lines
+        every = f"<details><summary>all {len(summary.rows):,} rows</summary>{_layers(summary, lines)}</details>"
+    failure = summary.failure
+    stopped = (
+        f"<p><strong>Stopped at {escape(failure.layer)} ({escape(failure.kind)}).</strong> Got: {escape(failure.got)}. "
+        f"Needs: {escape(failure.needs)}. {escape(failure.repair)}.</p>"
+        if failure
+        else ""
+    )
     notes = [
-        "MACs: multiply-accumulates of convolutions and linear layers for one image. Receptive field: the pixels of "
-        "the image that one value sees.",
-        *(f"{one.layer}: {one.evidence}; {one.repair}." for one in summary.findings),
+        *(f"{name}: {text}" for name, text in words.facts(summary)),
+        *tables.legend(summary, plan.lines),
+        *(f"{one.layer}: {one.evidence}; {one.repair}." for one in summary.findings[:_FINDINGS]),
+        *([f"{len(summary.findings) - _FINDINGS} findings more."] if len(summary.findings) > _FINDINGS else []),
+        *summary.notes,
     ]
-    return _box(_table(caption, header, rows, foot=foot, numbers=[2, 3, 5, 6, 7]), *map(_quiet, notes))
+    return box(_layers(summary, plan.lines, caption), stopped, every, *map(quiet, notes))
+
+
+def _layers(summary: Summary, lines: Sequence[Line], caption: str = "") -> str:
+    return tables.table(summary, lines, LAYERS, heading(caption))
 
 
 @html.register
@@ -90,10 +96,10 @@ def _run(run: FinishedRun) -> str:
     last = run.rows[-1]
     interval = wilson(last.evaluation_correct, last.evaluation_count)
     seconds = sum(time.train + time.evaluation for time in run.times)
-    return _box(
+    return box(
         f"<p><strong>{escape(run.folder.name)}</strong> · {escape(run.result['data']['title'])} · seed "
-        f"{run.experiment.seed}<br>{_code(run.experiment.net)}</p>",
-        _quiet(recipe_text(run.experiment.recipe)),
+        f"{run.experiment.seed}<br>{code(run.experiment.net)}</p>",
+        quiet(recipe_text(run.experiment.recipe)),
         f"<p><strong>{last.evaluation_accuracy:.2f}% of {last.evaluation_count:,} {escape(last.split)} images right at "
         f"epoch {last.epoch} (95% interval {interval.low:.2f}% to {interval.high:.2f}%)</strong><br>"
         f"{last.train_accuracy:.2f}% while training on {last.train_count:,} images; {run.result['parameters']:,} "
@@ -108,7 +114,7 @@ def _difference(difference: Difference) -> str:
     basis = f"paired over {difference.pairs:,} {difference.paired_by}s"
     if difference.paired_by == "image":
         basis = f"one run each, {basis}; the luck of the seed is not in the interval"
-    return _box(f"<p><strong>{escape(str(difference))}</strong></p>", _quiet(basis))
+    return box(f"<p><strong>{escape(str(difference))}</strong></p>", quiet(basis))
 
 
 @html.register
@@ -126,9 +132,9 @@ def _comparison(comparison: Comparison) -> str:
         for label, run in zip(comparison.labels, comparison.runs, strict=True)
     ]
     header = ["run", "parameters", "training", comparison.runs[0].split, "worst of last 5", "time", "against the first"]
-    return _box(
-        _table("Runs side by side, at their last epoch", header, rows, numbers=[1, 2, 3, 4, 5]),
-        _quiet(comparison_note(comparison.runs)),
+    return box(
+        table("Runs side by side, at their last epoch", header, rows, numbers=[1, 2, 3, 4, 5]),
+        quiet(comparison_note(comparison.runs)),
     )
 
 
@@ -136,10 +142,10 @@ def _comparison(comparison: Comparison) -> str:
 def _step(step: Step) -> str:
     from stepladder.facts import recipe_text
 
-    return _box(
+    return box(
         f'<p><strong style="font-size:1.1em">{escape(step.title)}</strong><br>{escape(step.purpose)}</p>',
-        f"<p>{_code(step.net)}</p>",
-        _quiet(recipe_text(step.recipe)),
+        f"<p>{code(step.net)}</p>",
+        quiet(recipe_text(step.recipe)),
     )
 
 
@@ -150,10 +156,10 @@ def _ladder(ladder: Ladder) -> str:
         for number, step in enumerate(ladder.steps, start=1)
     ]
     rest = ", ".join(step.title for step in ladder.alternatives)
-    return _box(
-        _table(f"The {escape(ladder.name)} ladder", ["no.", "step", "what changes", "why, and what is expected"], rows),
+    return box(
+        table(f"The {escape(ladder.name)} ladder", ["no.", "step", "what changes", "why, and what is expected"], rows),
         f"<p>The goal: {escape(str(ladder.goal))}.</p>",
-        _quiet(f"To compare with the last step: {rest}.") if rest else "",
+        quiet(f"To compare with the last step: {rest}.") if rest else "",
     )
 
 
@@ -175,11 +181,11 @@ def _climb(climb: Climb) -> str:
     ]
     caption = escape(f"{facts['data']['title']}: the {facts['ladder']} ladder")
     header = ["no.", "step", "parameters", "training", split, f"worst of last {facts['goal']['held']}", "time"]
-    return _box(
-        _table(caption, header, rows, numbers=[2, 3, 4, 5, 6], head=1),
+    return box(
+        table(caption, header, rows, numbers=[2, 3, 4, 5, 6], head=1),
         f"<p><strong>{escape(facts['verdict']['text'])}</strong></p>",
         *map(_remarks, facts["steps"]),
-        _quiet(facts["place"]),
+        quiet(facts["place"]),
     )
 
 
@@ -202,7 +208,7 @@ def _epochs(rows: Sequence[EpochRow]) -> str:
         ]
         for row in rows
     ]
-    return _table("", header, body, numbers=[1, 2, 3, 4, 5])
+    return table("", header, body, numbers=[1, 2, 3, 4, 5])
 
 
 def _sparkline(rows: Sequence[EpochRow]) -> str:
@@ -225,7 +231,7 @@ def _sparkline(rows: Sequence[EpochRow]) -> str:
         f'<polyline points="{" ".join(dashed)}" stroke-dasharray="4 3" opacity=".6"/>'
         f'<polyline points="{" ".join(solid)}" stroke-width="2"/>'
         f'<circle cx="{x}" cy="{y}" r="3" fill="currentColor"/></svg>'
-        f'<figcaption style="{_QUIET};text-align:left">{name}</figcaption></figure>'
+        f'<figcaption style="{QUIET};text-align:left">{name}</figcaption></figure>'
     )
 
 
@@ -242,60 +248,3 @@ def _words(layers: Sequence[Layer]) -> str:
 def _chip(layer: Layer, chain: Sequence[Layer]) -> str:
     follows = f' <small style="opacity:.75">{escape(_words(chain))}</small>' if chain else ""
     return f'<span style="white-space:nowrap"><span style="{_CHIP}">{escape(layer.token())}</span>{follows}</span>'
-
-
-def _bar(share: float) -> str:
-    # The number stands in the cell before it, so the bar is nothing to read aloud.
-    style = f"width:{7 * share:.2f}em;height:.8em;margin-top:.2em;background:currentColor;opacity:.45"
-    return f'<div aria-hidden="true" style="min-width:7em"><div style="{style}"></div></div>'
-
-
-def _count(number: int) -> str:
-    return f"{number:,}" if number else '<span style="opacity:.45">0</span>'
-
-
-def _sizes(shape: Sequence[object]) -> str:
-    return "×".join(map(str, shape))
-
-
-def _quiet(text: str) -> str:
-    return f'<p style="{_QUIET};margin:.4em 0">{escape(text)}</p>'
-
-
-def _code(text: str) -> str:
-    return f'<code style="background:transparent;color:inherit">{escape(text)}</code>'
-
-
-def _table(
-    caption: str,
-    header: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    foot: Sequence[str] = (),
-    numbers: Sequence[int] = (),
-    head: int = 0,
-) -> str:
-    """Return a table of cells that are HTML already; ``head`` is the column that names each row."""
-
-    def cell(index: int, content: str, scope: str = "") -> str:
-        side = "right" if index in numbers else "left"
-        side += ";white-space:nowrap" if index in numbers or scope else ""
-        opening, closing = (f'th scope="{scope}"', "th") if scope else ("td", "td")
-        return f'<{opening} style="{_CELL};text-align:{side}">{content}</{closing}>'
-
-    def line(cells: Sequence[str]) -> str:
-        made = (cell(index, content, "row" if index == head else "") for index, content in enumerate(cells))
-        return f'<tr style="background:transparent">{"".join(made)}</tr>'
-
-    tops = "".join(cell(index, escape(name), "col") for index, name in enumerate(header))
-    title = f'<caption style="text-align:left;padding:.3em 0;color:inherit">{caption}</caption>' if caption else ""
-    footer = f'<tfoot style="font-weight:bold">{line(foot)}</tfoot>' if foot else ""
-    return (
-        '<table style="border-collapse:collapse;margin:.5em 0;table-layout:auto;color:inherit;font-size:1em">'
-        f"{title}<thead><tr>{tops}</tr></thead><tbody>{''.join(map(line, rows))}</tbody>{footer}</table>"
-    )
-
-
-def _box(*parts: str) -> str:
-    inner = "\n".join(part for part in parts if part)
-    return f'<div style="max-width:64em;overflow-x:auto;font-variant-numeric:tabular-nums">\n{inner}\n</div>\n'
