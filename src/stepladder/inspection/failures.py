@@ -45,7 +45,8 @@ def explain(
         shapes: of the tensors that the module or the function was given, with the batch.
         dtypes: of the same tensors, such as ``float32``.
         layer: the row's name; ``kind`` where it is empty.
-        arguments: of the function, by position; tensors among them are passed over.
+        arguments: of the function, by position; tensors among them are passed over. If there are neither these nor
+            keywords, what the message says of them counts.
         keywords: of the function, by name.
         outside: whether the first tensor is an input of the net, as it was given.
         net: the net as a whole, to tell its own forward from those inside.
@@ -58,7 +59,10 @@ def explain(
     shape = True
     if not isinstance(error, TypeError) or ".forward()" not in str(error):
         wrong = of_module(module, given) if module is not None else None
-        wrong = wrong or (of_function(function, given, arguments, keywords) if function else None)
+        if function and wrong is None:
+            if not arguments and not keywords:
+                arguments = _arguments_said(str(error))
+            wrong = of_function(function, given, arguments, keywords)
     else:
         wrong = _wrong_call(error, module, net, given)
     wrong = wrong or _from_message(error, given)
@@ -73,6 +77,15 @@ def explain(
         more = f", {wrong.got}" if wrong.got and wrong.got != got else ""
         got = (f"{got}{more}" if shapes else wrong.got or got) + where
     return Failure(layer or kind, kind, got, wrong.needs, wrong.repair, shape)
+
+
+def _arguments_said(message: str) -> list[int]:
+    """Return the axis or the shape that a message of torch names, in place of a function's arguments."""
+    if match := re.search(r"except in dimension (-?\d+)", message):
+        return [int(match[1])]
+    if match := re.search(r"shape '\[([\d, -]+)\]' is invalid for input of size", message):
+        return [int(size) for size in match[1].split(",")]
+    return []
 
 
 def _look(place: str, outside: bool) -> str:

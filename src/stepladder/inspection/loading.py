@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -28,8 +29,8 @@ _numbers = itertools.count(1)
 
 
 @contextmanager
-def loaded(text: str) -> Iterator[nn.Module]:
-    """Give the module that the text names; its parameters are on the meta device wherever its code allows that.
+def loaded(text: str) -> Iterator[nn.Module | Callable[[], nn.Module]]:
+    """Give the module that the text names or, if it names a class or function, a function that builds it.
 
     Within the context what the module imports later is found as well; ``sys.path`` and ``sys.modules`` are afterwards
     as they were. What the code prints goes to the standard error, not into tables. Code is run: load only what you
@@ -40,7 +41,8 @@ def loaded(text: str) -> Iterator[nn.Module]:
             module that is built already, at any depth: ``package.module:nets.small``.
 
     Raises:
-        SpecError: if it cannot be read, found, called or built, or is no torch.nn.Module.
+        SpecError: if it cannot be read, found or called. What is given raises it as well, if it cannot be built or is
+            no torch.nn.Module.
     """
     reference = parse_reference(text)
     with _importable(reference), contextlib.redirect_stdout(sys.stderr):
@@ -187,7 +189,7 @@ def _hint(name: str, names: Sequence[str]) -> str:
     return f"did you mean '{nearest[0]}'? " if nearest else ""
 
 
-def _module(found: object, reference: Reference) -> nn.Module:
+def _module(found: object, reference: Reference) -> nn.Module | Callable[[], nn.Module]:
     from torch import nn
 
     name = ".".join(reference.path)
@@ -206,8 +208,21 @@ def _module(found: object, reference: Reference) -> nn.Module:
             repair="name a class, a function or a module",
         )
     _check_arguments(found, name, reference)
+    return partial(_build, found, name, reference)
+
+
+def _build(found: Callable[..., object], name: str, reference: Reference) -> nn.Module:
+    from torch import nn
+
+    from stepladder.inspection.unfilled import filled
+
     try:
-        built = _built(found, reference)
+        try:
+            built = found(*reference.arguments, **reference.keywords)
+        except Exception:
+            # Some code reads its weights while it builds.
+            with filled():
+                built = found(*reference.arguments, **reference.keywords)
     except (Exception, SystemExit) as error:
         place = place_of(error)
         raise SpecError(
@@ -255,14 +270,3 @@ def _kind(value: object) -> str:
         return f"the class {value.__name__}"
     name = type(value).__name__
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
-
-
-def _built(build: Callable[..., object], reference: Reference) -> object:
-    from stepladder.inspection.unfilled import unfilled
-
-    try:
-        with unfilled():
-            return build(*reference.arguments, **reference.keywords)
-    except Exception:
-        # Some code reads its weights while it builds.
-        return build(*reference.arguments, **reference.keywords)

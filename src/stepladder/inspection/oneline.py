@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
+from stepladder.errors import InspectionError, ShapeError
 from stepladder.inspection.findings import find
-from stepladder.inspection.summary import Field, Input, Role, Row, Summary, Totals
+from stepladder.inspection.summary import Failure, Field, Input, Role, Row, Summary, Totals
 from stepladder.layers import BatchNorm, Convolution, Dropout, Flatten, Layer, Linear, Shape, Window
 from stepladder.notation import Net
 
@@ -23,18 +25,24 @@ _BYTES = 4
 """A value's bytes, in float32."""
 
 
-def describe(net: Net, input_shape: Shape) -> Summary:
+def describe(net: Net, input_shape: Shape, objects: tuple[int, ...] | None = None) -> Summary:
     """Return the description of the net for inputs of a shape.
 
+    Args:
+        net: the net.
+        input_shape: (channels, rows, columns), or (features,).
+        objects: rows and columns of what is to be recognised, for the finding about the final field; None: the image's.
+
     Raises:
-        ShapeError: if a layer does not fit.
+        InspectionError: if a layer does not fit, with the summary up to there.
     """
-    shapes = net.shapes(input_shape)
+    shapes, failure = _shapes(net.layers, input_shape)
+    layers = net.layers[: len(shapes) - 1]
     rows: list[Row] = []
     maps = len(input_shape) == 3
     field = Field()
-    kept = _kept(net.layers, shapes)
-    for index, layer in enumerate(net.layers):
+    kept = _kept(layers, shapes)
+    for index, layer in enumerate(layers):
         before, after = shapes[index], shapes[index + 1]
         window = layer.window(before)
         kind = layer.module_name(before)
@@ -80,7 +88,22 @@ def describe(net: Net, input_shape: Shape) -> Summary:
     )
     inputs = (Input("input", input_shape),)
     outputs = (len(rows) - 1,)
-    return Summary(str(net), inputs, tuple(rows), totals, find(rows, outputs, image), (), image, outputs)
+    summary = Summary(str(net), inputs, tuple(rows), totals, (), (), image, outputs, failure)
+    if failure is not None:
+        raise InspectionError(summary)
+    return replace(summary, findings=find(rows, outputs, image, objects))
+
+
+def _shapes(layers: tuple[Layer, ...], input_shape: Shape) -> tuple[list[Shape], Failure | None]:
+    """Return the shapes before each layer and after the last one that fits, and why the next one does not."""
+    shapes = [input_shape]
+    for number, layer in enumerate(layers, start=1):
+        try:
+            shapes.append(layer.output_shape(shapes[-1]))
+        except ShapeError as error:
+            got = f"{'×'.join(map(str, shapes[-1]))}: {error.what}"
+            return shapes, Failure(f"layer {number}", f"'{layer.token()}'", got, "", error.repair)
+    return shapes, None
 
 
 def _through(field: Field, window: Window) -> Field:
@@ -125,6 +148,7 @@ def _kept(layers: tuple[Layer, ...], shapes: list[Shape]) -> list[int]:
                     held.add(place)
                     new += _BYTES * count
             new += 8 * prod(after) if "indices" in layer.keeps else 0
+            new += 2 * _BYTES * before[0] if "statistics" in layer.keeps else 0
             new += prod(after) if isinstance(layer, Dropout) and layer.probability else 0
         kept.append(new)
     return kept

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.utils.weak import WeakIdKeyDictionary
 
+_REGISTER = (nn.Module.register_parameter, nn.Module.register_buffer)
 _SMALL_BUFFER = 2**20
 """Values up to which a buffer is kept: what code reads while it builds, such as a schedule, is smaller."""
 
@@ -21,7 +23,7 @@ def unfilled() -> Iterator[None]:
     What initialises them then does nothing, and their memory is given back before it is touched, so that a net of a
     billion parameters is built in seconds. A parameter that is registered twice stays one parameter.
     """
-    register_parameter, register_buffer = nn.Module.register_parameter, nn.Module.register_buffer
+    register_parameter, register_buffer = _REGISTER
     moved = WeakIdKeyDictionary()
 
     def parameter(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
@@ -38,9 +40,22 @@ def unfilled() -> Iterator[None]:
             tensor = tensor.to("meta")
         register_buffer(self, name, tensor, persistent)
 
+    with _registering(parameter, buffer):
+        yield
+
+
+@contextmanager
+def filled() -> Iterator[None]:
+    """Build as usual, for as long as this lasts, within ``unfilled`` as well."""
+    with _registering(*_REGISTER):
+        yield
+
+
+@contextmanager
+def _registering(parameter: Any, buffer: Any) -> Iterator[None]:
+    before = nn.Module.register_parameter, nn.Module.register_buffer
     nn.Module.register_parameter, nn.Module.register_buffer = parameter, buffer  # type: ignore[method-assign]
     try:
         yield
     finally:
-        nn.Module.register_parameter = register_parameter  # type: ignore[method-assign]
-        nn.Module.register_buffer = register_buffer  # type: ignore[method-assign]
+        nn.Module.register_parameter, nn.Module.register_buffer = before  # type: ignore[method-assign]
