@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stepladder.commands.inspect import inspect
+from stepladder.commands.subjects import read_file, unknown
 from stepladder.errors import SpecError, StepladderError
 
 if TYPE_CHECKING:
@@ -201,30 +203,7 @@ def train(
         _say(console, "\n" + profiler.report())
 
 
-@app.command()
-def inspect(
-    net: Annotated[str, typer.Argument(help="A one-line net, an experiment (its file or name) or a run folder.")],
-    input: Annotated[str, typer.Option(help="Input shape: channels x rows x columns.")] = "1x28x28",
-    format: Annotated[str, typer.Option(help="text, json, csv, markdown or guide.")] = "text",
-    budget: Annotated[
-        int | None, typer.Option(min=1, help="Trainable parameters to stay below; exit code 1 if it fails.")
-    ] = None,
-) -> None:
-    """Describe a net: shapes, parameters, MACs and receptive field of every layer."""
-    from stepladder.inspection import tables
-    from stepladder.inspection.oneline import describe
-    from stepladder.inspection.summary import budget_verdict
-    from stepladder.notation import Net, parse_input_shape
-
-    if format not in tables.STYLES:
-        raise _unknown("format", format, tables.STYLES)
-    summary = describe(Net.parse(_net_text(net)), parse_input_shape(input))
-    verdict = budget_verdict(summary, budget) if budget is not None else None
-    print(tables.render(summary, format, verdict), end="")
-    if verdict is not None and format == "csv":
-        print("\n".join(tables.budget_lines(verdict)), file=sys.stderr)
-    if verdict is not None and not verdict.passes:
-        raise typer.Exit(1)
+app.command()(inspect)
 
 
 @app.command()
@@ -276,7 +255,7 @@ def compare(
     from stepladder.text import COMPARISON_STYLES, comparison
 
     if format not in COMPARISON_STYLES:
-        raise _unknown("format", format, COMPARISON_STYLES)
+        raise unknown("format", format, COMPARISON_STYLES)
     print(comparison(runs, format), end="")
 
 
@@ -294,7 +273,7 @@ def predict(
     from stepladder import predict as module
 
     if format not in module.STYLES:
-        raise _unknown("format", format, module.STYLES)
+        raise unknown("format", format, module.STYLES)
     answers = module.predict(run, module.expand(images))
     print(module.render(answers, format, top=top, show=show), end="", flush=True)
     errors = [answer.error for answer in answers if answer.error is not None]
@@ -416,9 +395,9 @@ def _experiment(
     if known is not None:
         values = known.model_dump(mode="json")
     elif what.endswith(".toml"):
-        values = Experiment.from_toml(_read(Path(what)), what).model_dump(mode="json")
+        values = Experiment.from_toml(read_file(Path(what)), what).model_dump(mode="json")
     elif difflib.get_close_matches(what.lower(), NAMES, cutoff=0.7):
-        raise _unknown("experiment", what, NAMES)
+        raise unknown("experiment", what, NAMES)
     values |= {
         key: value for key, value in {"data": data, "seed": seed, "protocol": protocol}.items() if value is not None
     }
@@ -477,37 +456,6 @@ def _lacks(precision: str, device: str | None) -> bool:
     return place.type == "cpu" and engine.missing(place, precision) is not None
 
 
-def _net_text(text: str) -> str:
-    """Return the one-line net that the text is, or that the named experiment file or run folder holds."""
-    path = Path(text)
-    try:
-        # No text at all would name the folder that we are in.
-        is_folder, is_file = text != "" and path.is_dir(), path.is_file()
-    except (OSError, ValueError):
-        return text  # too long for a path, so it is a net
-    if is_folder:
-        from stepladder.runs import read_experiment
-
-        return read_experiment(path).net
-    if is_file or text.endswith(".toml"):
-        from stepladder.spec import Experiment
-
-        return Experiment.from_toml(_read(path), text).net
-    from stepladder.experiments import named
-
-    known = named(text)
-    return known.net if known is not None else text
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(
-            "the experiment file cannot be read", given=f"{path} ({error})", repair="name a TOML file"
-        ) from None
-
-
 def _folder_name(name: str) -> str:
     if not name or name in (".", "..") or any(character in name for character in '/\\:*?"<>|\0'):
         raise SpecError("this is no name for a folder", given=repr(name), repair="use letters, digits and dashes")
@@ -518,11 +466,3 @@ def _command_line() -> str:
     import shlex
 
     return shlex.join(["stepladder", *sys.argv[1:]])
-
-
-def _unknown(what: str, given: str, known: tuple[str, ...]) -> SpecError:
-    import difflib
-
-    nearest = difflib.get_close_matches(given, known, n=1)
-    hint = f"did you mean '{nearest[0]}'? " if nearest else ""
-    return SpecError(f"there is no {what} of this name", given=given, repair=f"{hint}known: {', '.join(known)}")

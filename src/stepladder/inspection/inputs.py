@@ -95,6 +95,6 @@ def _shape(text: str) -> Shape | None:
 
 
 def _nearest(dtype: str) -> str:
-    nearest = [_OTHER_NAMES[dtype.lower()]] if dtype.lower() in _OTHER_NAMES else []
-    nearest = nearest or difflib.get_close_matches(dtype.lower().removeprefix("torch."), DTYPES, n=1)
+    said = difflib.get_close_matches(dtype.lower().removeprefix("torch."), [*DTYPES, *_OTHER_NAMES], n=1)
+    nearest = [_OTHER_NAMES.get(name, name) for name in said]
     return (f"did you mean {nearest[0]}? " if nearest else "") + f"known: {', '.join(DTYPES)}"
