@@ -48,7 +48,8 @@ class Layer(ABC):
     """What the layer does, in one line."""
     keeps: ClassVar[frozenset[str]] = frozenset()
     """What training keeps of it for the backward pass: its "input", its "output", its "indices" (8 bytes for each value
-    of the output: where a maximum was) or its "mask" (1 byte for each: what was dropped)."""
+    of the output: where a maximum was), its "mask" (1 byte for each: what was dropped) or its "statistics" (mean and
+    deviation of each channel)."""
 
     @abstractmethod
     def token(self) -> str:
@@ -277,7 +278,7 @@ class BatchNorm(Layer):
 
     kind: ClassVar[str] = "BatchNorm2d"
     teaching: ClassVar[str] = "keeps each channel's mean and spread steady, so that training is fast and stable"
-    keeps: ClassVar[frozenset[str]] = frozenset({"input"})
+    keeps: ClassVar[frozenset[str]] = frozenset({"input", "statistics"})
 
     def token(self) -> str:
         """Return the layer in the notation."""

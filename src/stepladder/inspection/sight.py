@@ -1,0 +1,467 @@
+"""What the values of a tensor see of one axis of an input, exactly, for every position of the tensor.
+
+A tensor's dimensions are made of atoms: indices that run from 0. Along one axis of the input, a value sees the pixels
+from ``low`` to ``high``, and both are sums of the value's indices times constants (``Affine``). After transposed
+convolutions and enlargements neighbouring values see different numbers of pixels, in a pattern that repeats: then low
+and high are one pair a phase. Where branches differ in how they move over the input, a value sees the union of several
+such intervals. Where positions are shuffled (``Loose``) only the whole is known, and how much the values see at most.
+
+The formulas follow Araujo, Norris, Sim: Computing receptive fields of convolutional neural networks, Distill 2019; they
+are the special case of one phase and one interval. Positions in the padding are continued by the same sums, so that
+fields may reach beyond the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import product
+from math import gcd, inf, lcm, prod
+
+_MOST_PHASES = 4096
+_MOST_TERMS = 6
+_MOST_CORNERS = 4096
+
+Bound = int | float
+"""A pixel, or for what sees nothing an infinity that loses in every union: low inf, high -inf."""
+
+
+class Atom:
+    """An index of a tensor, from 0 up to but without its size. Two atoms are the same only if they are one object."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """Intervals that move evenly: index ``i`` of an atom shifts them by ``i`` times its jump.
+
+    Args:
+        low: first pixel seen at index 0, for each phase.
+        high: last pixel seen at index 0, for each phase.
+        jumps: pixels that one step of each atom moves by; for the phased atom, what a whole turn of phases moves by.
+        phased: the atom whose index, modulo the number of phases, picks the phase; None if there is one phase.
+    """
+
+    low: tuple[Bound, ...]
+    high: tuple[Bound, ...]
+    jumps: Mapping[Atom, int]
+    phased: Atom | None = None
+
+    def at(self, atom: Atom, index: int) -> tuple[tuple[Bound, ...], tuple[Bound, ...]]:
+        """Return low and high of all phases, or of the one phase, at an index of an atom."""
+        jump = self.jumps.get(atom, 0)
+        if atom is self.phased:
+            turn, phase = divmod(index, len(self.low))
+            return (self.low[phase] + turn * jump,), (self.high[phase] + turn * jump,)
+        shift = index * jump
+        return tuple(low + shift for low in self.low), tuple(high + shift for high in self.high)
+
+    def taken(self, atom: Atom, indices: Iterable[int]) -> Affine:
+        """Return what is seen by a value that takes the values at these indices of an atom together."""
+        found = [self.at(atom, index) for index in indices]
+        return Affine(
+            tuple(map(min, zip(*(low for low, _ in found), strict=True))),
+            tuple(map(max, zip(*(high for _, high in found), strict=True))),
+            {other: jump for other, jump in self.jumps.items() if other is not atom},
+            None if atom is self.phased else self.phased,
+        )
+
+    def mixed(self, atom: Atom) -> Affine:
+        """Return what is seen by a value that takes all values along an atom."""
+        if atom not in self.jumps:
+            return self
+        if atom is self.phased:
+            period = len(self.low)
+            ends = {*range(min(period, atom.size)), *range(max(0, atom.size - period), atom.size)}
+            return self.taken(atom, sorted(ends))
+        return self.taken(atom, (0, atom.size - 1))
+
+    def hull(self) -> tuple[Bound, Bound]:
+        """Return the first and the last pixel that any value sees."""
+        term = self
+        for atom in self.jumps:
+            term = term.mixed(atom)
+        return min(term.low), max(term.high)
+
+    def resampled(self, atom: Atom, new: Atom, taps: Sequence[Sequence[int]], step: int) -> Affine | None:
+        """Return what is seen along a new atom, each value of which takes several along the old one.
+
+        Args:
+            atom: the old index.
+            new: the index that stands in its place.
+            taps: for each of the first outputs which inputs it takes; after so many outputs the pattern repeats.
+            step: by how many inputs it moves when it repeats.
+
+        Returns:
+            The term; None if its pattern would be too long.
+        """
+        if atom not in self.jumps:
+            return self
+        if self.phased is not None and atom is not self.phased:
+            # The phases belong to another atom: every one of them moves alike.
+            if len(taps) > 1:
+                return None
+            moved = self.taken(atom, _ends(taps[0])) if taps[0] else self
+            return replace(moved, jumps={**moved.jumps, new: self.jumps[atom] * step}, phased=self.phased)
+        period, jump = len(self.low), self.jumps[atom]
+        phases = len(taps) * (period // gcd(period, step))
+        if phases > _MOST_PHASES:
+            return None
+        low: list[Bound] = []
+        high: list[Bound] = []
+        for output in range(phases):
+            turn, phase = divmod(output, len(taps))
+            inputs = taps[phase] if period > 1 else _ends(taps[phase])
+            seen = [divmod(tap + turn * step, period) for tap in inputs]
+            low.append(min((self.low[one] + turns * jump for turns, one in seen), default=inf))
+            high.append(max((self.high[one] + turns * jump for turns, one in seen), default=-inf))
+        moves = jump * (phases // len(taps)) * step // period
+        low, high, moves = _shortest(low, high, moves)
+        jumps = {other: by for other, by in self.jumps.items() if other is not atom}
+        return Affine(tuple(low), tuple(high), {**jumps, new: moves}, new if len(low) > 1 else None)
+
+    def split(self, atom: Atom, outer: Atom, inner: Atom) -> Affine | None:
+        """Return the term after an index was split in two: old = outer × size of inner + inner; None if it cannot."""
+        if atom not in self.jumps:
+            return self
+        jump = self.jumps[atom]
+        jumps = {other: by for other, by in self.jumps.items() if other is not atom}
+        if atom is not self.phased:
+            return replace(self, jumps={**jumps, outer: jump * inner.size, inner: jump})
+        period = len(self.low)
+        if inner.size % period:
+            return None
+        return replace(self, jumps={**jumps, outer: jump * (inner.size // period), inner: jump}, phased=inner)
+
+    def renamed(self, names: Mapping[Atom, Atom]) -> Affine:
+        """Return the term with other atoms in the places of some."""
+        if not any(atom in names for atom in self.jumps):
+            return self
+        jumps = {names.get(atom, atom): jump for atom, jump in self.jumps.items()}
+        return replace(self, jumps=jumps, phased=names.get(self.phased, self.phased) if self.phased else None)
+
+    def joined(self, other: Affine) -> Affine | None:
+        """Return one term for the union of two that move alike; None if they do not."""
+        if self.jumps == other.jumps and len(self.low) == len(other.low):
+            return Affine(
+                tuple(map(min, self.low, other.low)), tuple(map(max, self.high, other.high)), self.jumps, self.phased
+            )
+        one, two = self._stretched(other), other._stretched(self)
+        if one is None or two is None or one.jumps != two.jumps:
+            return None
+        low, high = list(map(min, one.low, two.low)), list(map(max, one.high, two.high))
+        if one.phased is None:
+            return Affine(tuple(low), tuple(high), one.jumps, None)
+        low, high, moves = _shortest(low, high, one.jumps[one.phased])
+        return Affine(tuple(low), tuple(high), {**one.jumps, one.phased: moves}, one.phased if len(low) > 1 else None)
+
+    def _stretched(self, other: Affine) -> Affine | None:
+        """Return the term with as many phases as this and the other one have in common."""
+        phased = self.phased or other.phased
+        if phased is None or self.jumps.keys() != other.jumps.keys() or (other.phased or phased) is not phased:
+            return None if phased else self
+        period = len(self.low)
+        phases = lcm(period, len(other.low))
+        if phases > _MOST_PHASES:
+            return None
+        jump = self.jumps[phased]
+        turns = [divmod(index, period) for index in range(phases)]
+        return Affine(
+            tuple(self.low[phase] + turn * jump for turn, phase in turns),
+            tuple(self.high[phase] + turn * jump for turn, phase in turns),
+            {**self.jumps, phased: jump * (phases // period)},
+            phased,
+        )
+
+    @property
+    def widest(self) -> int:
+        """Return how many pixels a value sees at most; 0 if none sees anything."""
+        return int(max(0, *(high - low + 1 for low, high in zip(self.low, self.high, strict=True))))
+
+
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """Values whose place is unknown: together they see from ``low`` to ``high``, each at most ``widest``, if known."""
+
+    low: Bound
+    high: Bound
+    atoms: frozenset[Atom]
+    widest: int | None
+
+    def hull(self) -> tuple[Bound, Bound]:
+        """Return the first and the last pixel that any value sees."""
+        return self.low, self.high
+
+
+Term = Affine | Loose
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a tensor's values see of one axis of an input: the union of terms.
+
+    Args:
+        terms: never empty, unless it is unknown.
+        grid: the jump of the map, which stays when the map is pooled into one value; None if branches differ.
+        aligned: whether all that met had their centres in the same places.
+        unknown: why nothing is known; empty otherwise.
+    """
+
+    terms: tuple[Term, ...]
+    grid: Fraction | None = Fraction(1)
+    aligned: bool = True
+    unknown: str = ""
+
+    def over(self, change: Callable[[Term], Term | None], why: str, scale: Fraction = Fraction(1)) -> Sight:
+        """Return the sight with every term changed, and unknown where a change gives None."""
+        if self.unknown:
+            return self
+        terms = []
+        for term in self.terms:
+            changed = change(term)
+            if changed is None:
+                return replace(self, terms=(), grid=None, unknown=why)
+            terms.append(changed)
+        grid = None if self.grid is None else self.grid * scale
+        if len(terms) == len(self.terms) == 1:
+            return Sight((terms[0],), grid, self.aligned)
+        return replace(self, terms=_simplified(terms), grid=grid)
+
+    def mixed(self, atoms: Iterable[Atom]) -> Sight:
+        """Return what is seen by values that take all values along these atoms."""
+        chosen = [atom for atom in atoms if self.depends_on(atom)]
+        if not chosen:
+            return self
+
+        def change(term: Term) -> Term:
+            if isinstance(term, Loose):
+                left = term.atoms.difference(chosen)
+                if not left:
+                    return Affine((term.low,), (term.high,), {})
+                return Loose(term.low, term.high, left, term.widest if left == term.atoms else None)
+            for atom in chosen:
+                term = term.mixed(atom)
+            return term
+
+        return self.over(change, "")
+
+    def picked(self, atom: Atom, index: int) -> Sight:
+        """Return what is seen by the values at one index of an atom."""
+
+        def change(term: Term) -> Term | None:
+            if isinstance(term, Loose):
+                return None if atom in term.atoms else term
+            return term.taken(atom, (index,)) if atom in term.jumps else term
+
+        return self.over(change, "part of a map whose places were mixed")
+
+    def resampled(self, atom: Atom, new: Atom, taps: Sequence[Sequence[int]], step: int) -> Sight:
+        """Return what is seen along a new atom that takes several values of the old one: see ``Affine.resampled``."""
+        trivial = len(taps) == 1 and step == 1 and len(taps[0]) == 1 and taps[0][0] == 0
+        if trivial and new.size == atom.size:
+            return self.renamed({atom: new})
+        single = all(len(tap) == 1 for tap in taps)
+        alone = new.size == 1 and step >= atom.size  # one value in place of a whole map: the map's jump stays
+
+        def change(term: Term) -> Term | None:
+            if isinstance(term, Loose):
+                if atom not in term.atoms:
+                    return term
+                # A subset of shuffled places may see less than all of them.
+                return None if single else Loose(term.low, term.high, term.atoms - {atom} | {new}, None)
+            return term.resampled(atom, new, taps, step)
+
+        scale = Fraction(1) if alone or not self.depends_on(atom) else Fraction(step, len(taps))
+        return self.over(change, "a pattern that is too long", scale)
+
+    def renamed(self, names: Mapping[Atom, Atom]) -> Sight:
+        """Return the sight with other atoms in the places of some."""
+
+        def change(term: Term) -> Term:
+            if isinstance(term, Loose):
+                return Loose(term.low, term.high, frozenset(names.get(one, one) for one in term.atoms), term.widest)
+            return term.renamed(names)
+
+        return self.over(change, "") if any(self.depends_on(atom) for atom in names) else self
+
+    def split(self, atom: Atom, outer: Atom, inner: Atom) -> Sight:
+        """Return the sight after an index was split in two."""
+
+        def change(term: Term) -> Term | None:
+            if isinstance(term, Loose):
+                return replace(term, atoms=term.atoms - {atom} | {outer, inner}) if atom in term.atoms else term
+            return term.split(atom, outer, inner) or Loose(
+                *term.hull(), frozenset({*term.jumps, outer, inner}) - {atom}, term.widest
+            )
+
+        return self.over(change, "") if self.depends_on(atom) else self
+
+    def slid(self, atom: Atom, outer: Atom, stride: int, inner: Atom, dilation: int) -> Sight:
+        """Return the sight of overlapping pieces: old index = outer × stride + inner × dilation."""
+
+        def change(term: Term) -> Term | None:
+            if isinstance(term, Loose):
+                return None if atom in term.atoms else term
+            if atom not in term.jumps:
+                return term
+            if atom is term.phased:
+                return None
+            jumps = {other: by for other, by in term.jumps.items() if other is not atom}
+            jump = term.jumps[atom]
+            return replace(term, jumps={**jumps, outer: jump * stride, inner: jump * dilation})
+
+        if not self.depends_on(atom):
+            return self
+        return self.over(change, "pieces of a map whose places were mixed", Fraction(stride))
+
+    def shuffled(self, old: Iterable[Atom], new: Iterable[Atom]) -> Sight:
+        """Return what is seen when the values along some atoms are all kept, but put elsewhere, along new ones."""
+        gone = frozenset(old)
+        there = frozenset(new)
+
+        def change(term: Term) -> Term:
+            atoms = term.atoms if isinstance(term, Loose) else frozenset(term.jumps)
+            if not atoms & gone:
+                return term
+            return Loose(*term.hull(), atoms - gone | there, term.widest)
+
+        return self.over(change, "")
+
+    def union(self, other: Sight) -> Sight:
+        """Return what is seen by values made of one value of each of two tensors with the same atoms."""
+        if self is other:
+            return self
+        if self.unknown or other.unknown:
+            return self if self.unknown else other
+        grid = self.grid if self.grid == other.grid else None
+        aligned = self.aligned and other.aligned and self._centred_like(other)
+        return Sight(_simplified([*self.terms, *other.terms]), grid, aligned)
+
+    def depends_on(self, atom: Atom) -> bool:
+        """Return whether the place along an atom decides what a value sees."""
+        return any(atom in (term.atoms if isinstance(term, Loose) else term.jumps) for term in self.terms)
+
+    def hull(self) -> tuple[Bound, Bound]:
+        """Return the first and the last pixel that any value sees; none if it is unknown."""
+        hulls = [term.hull() for term in self.terms]
+        return min((low for low, _ in hulls), default=inf), max((high for _, high in hulls), default=-inf)
+
+    def size(self) -> int | None:
+        """Return how many pixels a value sees at most, from the first to the last; None if it is unknown."""
+        if not self.terms:
+            return None
+        if len(self.terms) == 1:
+            return self.terms[0].widest
+        affine = [term for term in self.terms if isinstance(term, Affine)]
+        for fixed in (term for term in affine if not term.jumps):
+            if all(_inside(term, fixed) for term in self.terms):
+                return fixed.widest
+        if len(affine) < len(self.terms):
+            return None
+        # Both ends of the union are made of sums of the indices, so the widest lies at a corner, for some phases.
+        corners: dict[Atom, set[int]] = {}
+        for term in affine:
+            for atom in term.jumps:
+                period = len(term.low) if atom is term.phased else 1
+                ends = {*range(min(period, atom.size)), *range(max(0, atom.size - period), atom.size)}
+                corners.setdefault(atom, set()).update(ends)
+        if prod(map(len, corners.values())) > _MOST_CORNERS:
+            return None
+        widest: Bound = 0
+        for corner in product(*corners.values()):
+            seen = self.interval(dict(zip(corners, corner, strict=True)))
+            assert seen is not None
+            widest = max(widest, seen[1] - seen[0] + 1)
+        return int(widest)
+
+    def start(self) -> float | None:
+        """Return the centre of what the first value sees, 0.5 for the first pixel's; None if it is unknown."""
+        if not self.terms or not all(isinstance(term, Affine) for term in self.terms):
+            return None
+        low = min(term.low[0] for term in self.terms if isinstance(term, Affine))
+        high = max(term.high[0] for term in self.terms if isinstance(term, Affine))
+        return None if low > high else (low + high + 1) / 2
+
+    def interval(self, indices: Mapping[Atom, int]) -> tuple[Bound, Bound] | None:
+        """Return the first and the last pixel that the value at these indices sees; None if that is unknown."""
+        if not self.terms:
+            return None
+        ends = []
+        for term in self.terms:
+            if isinstance(term, Loose):
+                return None
+            for atom in term.jumps:
+                term = term.taken(atom, (indices.get(atom, 0),))
+            ends.append((term.low[0], term.high[0]))
+        return min(low for low, _ in ends), max(high for _, high in ends)
+
+    def _centred_like(self, other: Sight) -> bool:
+        for one in self.terms:
+            for two in other.terms:
+                if not (isinstance(one, Affine) and isinstance(two, Affine)) or not one.jumps or not two.jumps:
+                    continue
+                if one.jumps != two.jumps or len(one.low) != len(two.low):
+                    continue
+                sums = zip(
+                    map(sum, zip(one.low, one.high, strict=True)),
+                    map(sum, zip(two.low, two.high, strict=True)),
+                    strict=True,
+                )
+                if any(left != right for left, right in sums):
+                    return False
+        return True
+
+
+def _ends(taps: Sequence[int]) -> Sequence[int]:
+    """Return the first and the last: where values move evenly, what lies between sees nothing more."""
+    return (taps[0], taps[-1]) if len(taps) > 2 else taps
+
+
+def _shortest(low: list[Bound], high: list[Bound], moves: int) -> tuple[list[Bound], list[Bound], int]:
+    """Return the shortest pattern of phases that repeats into the given one."""
+    phases = len(low)
+    for period in range(1, phases):
+        if phases % period or moves * period % phases:
+            continue
+        step = moves * period // phases
+        if all(
+            low[index] == low[index - period] + step and high[index] == high[index - period] + step
+            for index in range(period, phases)
+        ):
+            return low[:period], high[:period], step
+    return low, high, moves
+
+
+def _simplified(terms: Sequence[Term]) -> tuple[Term, ...]:
+    """Return fewer terms with the same union: those that move alike become one, those inside a fixed one go."""
+    found: list[Term] = []
+    for term in terms:
+        for index, other in enumerate(found):
+            joined = term if term is other else None
+            if isinstance(term, Affine) and isinstance(other, Affine):
+                joined = term.joined(other)
+            if joined is not None:
+                found[index] = joined
+                break
+        else:
+            found.append(term)
+    # What sees the whole anyway need not be known any better.
+    fixed = [term for term in found if isinstance(term, Affine) and not term.jumps]
+    if fixed and len(found) > 1:
+        found = [term for term in found if not (isinstance(term, Loose) and _inside(term, fixed[0]))]
+    loose = [term for term in found if isinstance(term, Loose)]
+    if len(found) > _MOST_TERMS or len(loose) > 1:
+        hulls = [term.hull() for term in found]
+        atoms = frozenset(atom for term in found for atom in (term.atoms if isinstance(term, Loose) else term.jumps))
+        found = [Loose(min(low for low, _ in hulls), max(high for _, high in hulls), atoms, None)]
+    return tuple(found)
+
+
+def _inside(term: Term, fixed: Affine) -> bool:
+    (low, high), (first, last) = term.hull(), fixed.hull()
+    return first <= low and high <= last

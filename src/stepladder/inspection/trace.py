@@ -1,0 +1,561 @@
+"""A module is run on tensors without values; what it calls becomes rows.
+
+Three things watch. Modules are watched at their call, which says where we are. torch's functions are watched as the
+author of the module calls them (``TorchFunctionMode``), which names the rows that are no modules. Elementary operations
+are watched below that (``TorchDispatchMode``), which gives multiply-accumulates, receptive fields and the graph.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from stepladder.inspection import rules
+from stepladder.inspection.placed import Placed
+from stepladder.inspection.roles import function_name, is_layer, kind_of, role_of_function, role_of_module
+from stepladder.inspection.sight import Affine, Atom, Sight
+from stepladder.inspection.summary import Role
+from stepladder.layers import Window
+
+aten = torch.ops.aten
+
+_RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
+_QUIET = frozenset(
+    rules.operations("detach", "clone", "_to_copy", "contiguous", "alias", "lift_fresh", "copy_", "fill_", "zero_")
+    + rules.operations("empty_like", "zeros_like", "ones_like", "_unsafe_view", "_reshape_alias", "unbind")
+    + rules.operations("split", "split_with_sizes", "unsafe_split")
+)
+"""Operations that move values about: no rows of their own."""
+
+
+class ValueNeededError(Exception):
+    """The module asks for the value of a tensor that has none."""
+
+
+@dataclass
+class Step:
+    """A row in the making: a layer or a function that was called."""
+
+    name: str
+    kind: str
+    role: Role
+    depth: int
+    module: nn.Module | None = None
+    taken: list[Tensor] = field(default_factory=list)
+    given: list[Tensor] = field(default_factory=list)
+    sources: dict[int, None] = field(default_factory=dict)
+    parameters: dict[str, None] = field(default_factory=dict)
+    shared: dict[str, None] = field(default_factory=dict)
+    macs: int = 0
+    window: Window | None = None
+    groups: int = 1
+    transposed: bool = False
+    kept_bytes: int = 0
+    output_bytes: int = 0
+    buffers: int = 0
+    repeated: bool = False
+    fields: list[Placed] = field(default_factory=list)
+    fields_in: list[Placed] = field(default_factory=list)
+
+
+@dataclass
+class Span:
+    """A block in the making."""
+
+    name: str
+    kind: str
+    depth: int
+    first: int
+    last: int
+    taken: list[Tensor]
+    given: list[Tensor]
+
+
+@dataclass
+class Stop:
+    """Where an error came from: the innermost layer or function that was given something when it arose."""
+
+    error: BaseException
+    name: str
+    kind: str
+    module: nn.Module | None
+    function: str
+    taken: list[Tensor]
+
+
+@dataclass
+class Memory:
+    """One piece of memory: how large it is, and from which operation to which it is needed."""
+
+    size: int
+    born: int
+    last: int
+
+
+class Trace:
+    """A run of a module: the rows and all that is known about its tensors.
+
+    Args:
+        module: what runs; a copy that may be changed.
+        arguments: what it is given by place.
+        named: what it is given by name.
+        real: whether tensors have values.
+    """
+
+    def __init__(self, module: nn.Module, arguments: Sequence[Any], named: Mapping[str, Any], *, real: bool) -> None:
+        self.module = module
+        self.arguments, self.named = list(arguments), dict(named)
+        self.real = real
+        self.steps: list[Step] = []
+        self.spans: list[Span] = []
+        self.outputs: list[Tensor] = []
+        self.stop: Stop | None = None
+        self.called: set[nn.Module] = set()
+        self.memory: dict[int, Memory] = {}
+        self.channels: dict[int, int | None] = {}
+        self.operations = 0
+        self._paths = {each: path for path, each in module.named_modules()}
+        self._thread = threading.get_ident()
+        self._path: list[str] = []
+        self._names: Counter[str] = Counter()
+        self._step: Step | None = None
+        self._pending: Step | None = None
+        self._packed: list[Tensor] = []
+        self._placed: dict[int, Placed] = {}
+        self._makers: dict[int, tuple[int, ...]] = {}
+        self._sharing: dict[int, list[Tensor]] = {}
+        self._aliases: dict[int, int] = {}
+        self._shadows: dict[int, Tensor] = {}
+        self._alive: list[Any] = []
+        self._counted: set[str] = set()
+        self._weights: dict[int, str] = {}
+        self._held: set[int] = set()
+        for number, tensor in enumerate(tensors_of([self.arguments, self.named])):
+            dims = tuple((Atom(size),) for size in tensor.shape)
+            axes = {(number, index): Sight((Affine((0,), (0,), {atom: 1}),)) for index, (atom,) in enumerate(dims)}
+            self._keep(tensor, Placed(dims, axes), (-1 - number,))
+
+    # Running
+
+    def run(self, *, gradients: bool) -> None:
+        """Run the module; where it raises, ``stop`` says where.
+
+        Args:
+            gradients: whether what training would keep is found out as well.
+        """
+        self._learn_weights()
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.set_grad_enabled(gradients))
+            if gradients:
+                stack.enter_context(torch.autograd.graph.saved_tensors_hooks(self._pack, lambda packed: packed))
+            stack.enter_context(_watched_calls(self))
+            stack.enter_context(_Operations(self))
+            stack.enter_context(_Functions(self))
+            result = self.module(*self.arguments, **self.named)
+        self.outputs = tensors_of(result)
+        for tensor in self.outputs:
+            memory = self.memory.get(self._place_of(tensor))
+            if memory is not None:
+                memory.last = self.operations
+
+    def finish(self) -> None:
+        """Count for each step the memory of what it gives, where that is new and is read later or given by the net."""
+        held: set[int] = set()
+        for step in self.steps:
+            for tensor in step.given:
+                place = self._place_of(tensor)
+                if place in self.memory and place not in held and self._makers.get(id(tensor), ())[:1] != ():
+                    held.add(place)
+                    step.output_bytes += self.memory[place].size
+
+    def makers(self, tensor: Tensor) -> tuple[int, ...]:
+        """Return the numbers of the steps that made a tensor; -1 for the first input, -2 for the second."""
+        return self._makers.get(id(tensor), ())
+
+    @property
+    def counted(self) -> Set[str]:
+        """Return the names of the parameters that some step used."""
+        return self._counted
+
+    def _learn_weights(self) -> None:
+        for name, parameter in self.module.named_parameters():
+            if not isinstance(parameter, UninitializedParameter | UninitializedBuffer):
+                self._weights.setdefault(self._key(parameter), name)
+        for _, buffer in self.module.named_buffers():
+            if not isinstance(buffer, UninitializedParameter | UninitializedBuffer):
+                self._held.add(self._key(buffer))
+        self._held |= self._weights.keys()
+
+    # Modules
+
+    def call(self, module: nn.Module, original: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Run a module's call and make a step or a span of it."""
+        path = self._paths.get(module)
+        if path is None or threading.get_ident() != self._thread:
+            return original(module, *args, **kwargs)
+        if self._step is not None:
+            self.called.add(module)
+            return original(module, *args, **kwargs)
+        repeated = module in self.called
+        self.called.add(module)
+        step = Step(path or kind_of(module), kind_of(module), role_of_module(module), len(self._path), module)
+        step.taken = tensors_of([args, kwargs])
+        if is_layer(module):
+            step.repeated = repeated
+            step.buffers = 0 if repeated else _buffers(module)
+            return self._worked(step, lambda: original(module, *args, **kwargs), opened=True)
+        span = None
+        if module is not self.module:
+            span = Span(path, kind_of(module), len(self._path), len(self.steps), 0, step.taken, [])
+            self.spans.append(span)
+            self._path.append(path)
+        try:
+            result = original(module, *args, **kwargs)
+        except Exception as error:
+            self._stopped(error, step)
+            raise
+        finally:
+            if span is not None:
+                span.last = len(self.steps)
+                self._path.pop()
+        if span is not None:
+            span.given = tensors_of(result)
+        return result
+
+    # Functions
+
+    def function(self, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Run one of torch's functions that the module calls and make a step of it, unless it only moves values."""
+        if self._step is not None or self._pending is not None or threading.get_ident() != self._thread:
+            if "dropout" in getattr(function, "__name__", ""):
+                return self._dropped(function, args, kwargs)
+            return function(*args, **kwargs)
+        name = function_name(getattr(function, "__name__", "function"))
+        if name == "get":
+            return function(*args, **kwargs)  # an attribute of a tensor
+        taken = [tensor for tensor in tensors_of([args, kwargs]) if id(tensor) in self._placed]
+        step = Step("", name, role_of_function(name), len(self._path), None, taken)
+        if "dropout" in name and taken:
+            return self._worked(step, lambda: self._dropped(function, args, kwargs), opened=True)
+        return self._worked(step, lambda: function(*args, **kwargs), opened=name == "flatten" and bool(taken))
+
+    def _worked(self, step: Step, work: Callable[[], Any], *, opened: bool) -> Any:
+        """Do the work of a step; it becomes a row at once, or when an operation in it does more than move values."""
+        if opened:
+            self._open(step)
+        else:
+            self._pending = step
+        try:
+            result = work()
+        except Exception as error:
+            self._stopped(error, step)
+            if self._step is step:
+                self.steps.pop()
+            raise
+        finally:
+            opened = self._step is step
+            self._step = self._pending = None
+        if opened:
+            self._close(step, result)
+        elif _flattens(step.taken, result):
+            # A view that lays maps out in a row is what people know as a flattening.
+            step.role = "flatten"
+            self._open(step)
+            self._step = None
+            self._close(step, result)
+        return result
+
+    def _open(self, step: Step) -> None:
+        if not step.name:
+            path = f"{self._path[-1]}.{step.kind}" if self._path else step.kind
+            count = self._names[path]
+            self._names[path] += 1
+            step.name = f"{path}_{count}" if count else path
+        self._step, self._pending = step, None
+        self.steps.append(step)
+        step.fields_in = [self._placed[id(tensor)] for tensor in step.taken if id(tensor) in self._placed]
+        for tensor in step.taken:
+            step.sources.update(dict.fromkeys(self.makers(tensor)))
+
+    def _close(self, step: Step, result: Any) -> None:
+        number = len(self.steps) - 1
+        step.given = tensors_of(result)
+        if step.module is not None:
+            step.kind = kind_of(step.module)  # a lazy module has become another
+        if step.kind in _RECURRENT or step.role == "recurrent":
+            self._spread_over_time(step)
+        for tensor in step.given:
+            placed = self._placed.get(id(tensor))
+            if placed is None:
+                continue
+            step.fields.append(placed)
+            if step.role == "flatten" or step.role == "dropout":
+                self._makers[id(tensor)] = (number,)
+        for tensor in self._packed:
+            key = self._key(tensor)
+            if key not in self._held:
+                self._held.add(key)
+                step.kept_bytes += tensor.untyped_storage().nbytes()
+        self._packed.clear()
+
+    def _stopped(self, error: Exception, step: Step) -> None:
+        if self.stop is None or self.stop.error is not error:
+            name = step.name or (f"{self._path[-1]}.{step.kind}" if self._path else step.kind)
+            function = "" if step.module is not None else step.kind
+            self.stop = Stop(error, name, step.kind, step.module, function, step.taken)
+
+    def _dropped(self, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Drop nothing, as in evaluation, but keep what training would: a new tensor and a mask, one byte a value."""
+        values = dict(zip(("input", "p"), args, strict=False)) | kwargs
+        source = values["input"]
+        if not values.get("p", 0.5) or id(source) not in self._placed or self._step is None:
+            return source
+        result = source.clone()
+        self._aliases[self._key(result)] = self._place_of(source)
+        self._step.kept_bytes += source.numel() if torch.is_grad_enabled() and result.requires_grad else 0
+        return result
+
+    def _spread_over_time(self, step: Step) -> None:
+        """Let what a recurrent layer gives see every moment of what it takes."""
+        source = next((self._placed[id(one)] for one in step.taken if id(one) in self._placed), None)
+        if source is None:
+            return
+        whole = source.mixed(range(len(source.dims)))
+        for tensor in step.given:
+            constant = Placed.constant(tensor.shape)
+            self._placed[id(tensor)] = Placed(constant.dims, whole.sights)
+
+    # Operations
+
+    def operation(self, call: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Run an elementary operation and note what it does."""
+        sources = rules.tensors_in((*args, *kwargs.values()))
+        if not self.real and any(tensor.is_meta for tensor in sources):
+            if call is aten._local_scalar_dense.default:
+                raise ValueNeededError
+            if not all(tensor.is_meta for tensor in sources):
+                args, kwargs = self._without_values(args), {name: self._bare(one) for name, one in kwargs.items()}
+        tracked = [tensor for tensor in sources if id(tensor) in self._placed or self._key(tensor) in self._weights]
+        if not tracked and not any(isinstance(tensor, nn.Parameter) for tensor in sources):
+            return call(*args, **kwargs)
+        self.operations += 1
+        alone = False
+        quiet = call.is_view or call.overloadpacket in _QUIET
+        if self._step is None and not quiet:
+            alone = self._pending is None
+            name = function_name(call.overloadpacket.__name__)
+            inputs = [tensor for tensor in sources if id(tensor) in self._placed]
+            self._open(self._pending or Step("", name, role_of_function(name), len(self._path), None, inputs))
+        step = self._step
+        result = call(*args, **kwargs)
+        given = rules.tensors_in(result if isinstance(result, list | tuple) else [result])
+        self._note(call, args, kwargs, sources, given, step)
+        if alone and step is not None:
+            self._step = None
+            self._close(step, result)
+        return result
+
+    def _note(
+        self,
+        call: Any,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        sources: list[Tensor],
+        given: list[Tensor],
+        step: Step | None,
+    ) -> None:
+        makers: dict[int, None] = {}
+        for tensor in sources:
+            key = self._key(tensor)
+            if isinstance(tensor, nn.Parameter) and key not in self._weights:
+                self._learn_weights()  # a lazy module has just made it
+            name = self._weights.get(key)
+            if name is not None:
+                if step is not None:
+                    self._use(name, step)
+                else:
+                    self._weights.update((self._key(one), name) for one in given)
+                continue
+            memory = self.memory.get(self._aliases.get(key, key))
+            if memory is not None:
+                memory.last = self.operations
+            makers.update(dict.fromkeys(self.makers(tensor)))
+        if step is not None:
+            number = len(self.steps) - 1
+            step.sources.update((maker, None) for maker in makers if maker != number)
+            step.macs += rules.macs(call, args, given)
+            window = rules.window_of(call, args, kwargs)
+            if window is not None and step.window is None:
+                step.window, step.groups, step.transposed = window
+            made: tuple[int, ...] = (number,)
+        else:
+            made = tuple(makers)
+        self._find_channels(call, args)
+        placed = rules.placed_after(rules.Call(call, args, kwargs, given, self.lookup))
+        for tensor, where in zip(given, placed, strict=True):
+            if any(tensor is source for source in sources):
+                self._overwritten(tensor, where, made)
+            self._keep(tensor, where, made)
+
+    def lookup(self, tensor: Tensor) -> Placed:
+        """Return how a tensor is placed; without dependence on any input where it comes from none."""
+        placed = self._placed.get(id(tensor))
+        return Placed.constant(tensor.shape) if placed is None else placed
+
+    def _use(self, name: str, step: Step) -> None:
+        if name not in self._counted:
+            self._counted.add(name)
+            step.parameters[name] = None
+        elif name not in step.parameters:
+            step.shared[name] = None
+
+    def _find_channels(self, call: Any, args: Sequence[Any]) -> None:
+        """Note which dimension of each input the first weights weigh: its channels, where the others are places."""
+        packet = call.overloadpacket
+        if packet is aten.convolution:
+            placed, dimension = self.lookup(args[0]), args[0].dim() - (args[1].dim() - 1)
+        elif packet in (aten.mm, aten.addmm, aten.bmm, aten.linear):
+            left = args[1] if packet is aten.addmm else args[0]
+            placed, dimension = self.lookup(left), left.dim() - 1
+        else:
+            return
+        for number in {number for number, _ in placed.sights} - self.channels.keys():
+            atoms = placed.dims[dimension]
+            found = [
+                index
+                for (source, index), sight in placed.sights.items()
+                if source == number and any(sight.depends_on(atom) for atom in atoms)
+            ]
+            self.channels[number] = found[0] if len(found) == 1 else None
+
+    def _overwritten(self, tensor: Tensor, where: Placed, made: tuple[int, ...]) -> None:
+        """Note what an operation that writes into its argument does to other tensors in the same memory."""
+        for other in self._sharing.get(self._key(tensor), ()):
+            if other is tensor:
+                continue
+            self._makers[id(other)] = tuple(dict.fromkeys((*self.makers(other), *made)))
+            if other.numel() == tensor.numel():
+                self._placed[id(other)] = where if other.shape == tensor.shape else where.reshaped(other.shape)
+            else:
+                known = self.lookup(other)
+                together = Placed(known.dims, {**where.sights, **known.sights})
+                self._placed[id(other)] = together.unknown(known.dims, "a map that is written piece by piece")
+
+    # Tensors
+
+    def _keep(self, tensor: Tensor, placed: Placed, makers: tuple[int, ...]) -> None:
+        self._placed[id(tensor)] = placed
+        self._makers[id(tensor)] = makers
+        self._alive.append(tensor)
+        key = self._key(tensor)
+        self._sharing.setdefault(key, []).append(tensor)
+        place = self._aliases.get(key, key)
+        if place not in self.memory and key not in self._weights:
+            self.memory[place] = Memory(tensor.untyped_storage().nbytes(), self.operations, self.operations)
+
+    def _key(self, tensor: Tensor) -> int:
+        """Return what tells the memory of a tensor from that of others."""
+        storage = tensor.untyped_storage()
+        return int(storage._cdata)
+
+    def _place_of(self, tensor: Tensor) -> int:
+        key = self._key(tensor)
+        return self._aliases.get(key, key)
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        self._packed.append(tensor)
+        return tensor
+
+    def _without_values(self, args: Sequence[Any]) -> list[Any]:
+        return [self._bare(one) for one in args]
+
+    def _bare(self, value: Any) -> Any:
+        """Return a value with every tensor in it on the meta device."""
+        if isinstance(value, list | tuple):
+            return [self._bare(one) for one in value]
+        if not isinstance(value, Tensor) or value.is_meta:
+            return value
+        shadow = self._shadows.get(id(value))
+        if shadow is None:
+            shadow = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+            self._shadows[id(value)] = shadow
+            self._alive.append(value)
+        return shadow
+
+
+class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __init__(self, trace: Trace) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.trace = trace
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return self.trace.operation(func, args, kwargs or {})
+
+
+class _Functions(TorchFunctionMode):
+    def __init__(self, trace: Trace) -> None:
+        super().__init__()
+        self.trace = trace
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return self.trace.function(func, args, kwargs or {})
+
+
+@contextmanager
+def _watched_calls(trace: Trace) -> Iterator[None]:
+    """Let the trace see every call of a module, also one that raises, which hooks would not."""
+    original = nn.Module.__call__
+
+    def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return trace.call(module, original, args, kwargs)
+
+    nn.Module.__call__ = call  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.__call__ = original  # type: ignore[method-assign]
+
+
+def tensors_of(value: Any, depth: int = 6) -> list[Tensor]:
+    """Return the tensors in a value: in lists, dictionaries, dataclasses and other objects that hold some."""
+    if isinstance(value, Tensor):
+        return [value]
+    if depth == 0 or value is None or isinstance(value, str | bytes | int | float | nn.Module):
+        return []
+    if isinstance(value, Mapping):
+        inner: Iterable[Any] = value.values()
+    elif isinstance(value, list | tuple | set | frozenset):
+        inner = value
+    elif isinstance(getattr(value, "__dict__", None), dict) and not callable(value):
+        inner = vars(value).values()
+    else:
+        return []
+    return [tensor for one in inner for tensor in tensors_of(one, depth - 1)]
+
+
+def _buffers(module: nn.Module) -> int:
+    return sum(one.numel() for one in module.buffers() if not isinstance(one, UninitializedBuffer))
+
+
+def _flattens(taken: Sequence[Tensor], result: Any) -> bool:
+    if not taken or not isinstance(result, Tensor):
+        return False
+    before, after = taken[0], result
+    return (
+        before.dim() > 2
+        and after.dim() == 2
+        and before.shape[0] == after.shape[0]
+        and before.numel() == after.numel()
+        and max(before.shape[2:]) > 1
+    )
