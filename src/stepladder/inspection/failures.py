@@ -56,7 +56,6 @@ def explain(
     got = " and ".join(text(shape, batch) for shape in shapes) or "no tensors"
     place = place_of(error)
     wrong = None
-    shape = True
     if not isinstance(error, TypeError) or ".forward()" not in str(error):
         wrong = of_module(module, given) if module is not None else None
         if function and wrong is None:
@@ -67,16 +66,15 @@ def explain(
         wrong = _wrong_call(error, module, net, given)
     wrong = wrong or _from_message(error, given)
     if wrong is None:
-        shape = False
         where = place and f" ({place})"
         got = f"{got}; it raised {said(error)}{where}"
-        wrong = Misfit("", _look(place, outside or module is net))
+        wrong = Misfit("", _look(place, outside or module is net), shape=False)
     else:
         # The name of a layer says where it is; the line helps to find a function.
         where = f" ({place})" if place and module is None else ""
         more = f", {wrong.got}" if wrong.got and wrong.got != got else ""
         got = (f"{got}{more}" if shapes else wrong.got or got) + where
-    return Failure(layer or kind, kind, got, wrong.needs, wrong.repair, shape)
+    return Failure(layer or kind, kind, got, wrong.needs, wrong.repair, wrong.shape)
 
 
 def _arguments_said(message: str) -> list[int]:
@@ -214,11 +212,13 @@ def _without_values(match: re.Match[str], given: Given) -> Misfit:
     return Misfit(
         "the values of a tensor, and inspection knows only shapes",
         "decide by shapes, not by values (item(), if, int()), or inspect the parts before and after by themselves",
+        shape=False,
     )
 
 
 def _no_forward(match: re.Match[str], given: Given) -> Misfit:
-    return Misfit(f"a forward: {match[1]} has none", "write forward(self, x), indented as a method of the class")
+    repair = "write forward(self, x), indented as a method of the class"
+    return Misfit(f"a forward: {match[1]} has none", repair, shape=False)
 
 
 _MESSAGES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Given], Misfit]], ...] = tuple(

@@ -8,7 +8,7 @@ from math import prod
 
 import torch
 
-from stepladder.inspection.misfits.given import Given, Misfit, count, text
+from stepladder.inspection.misfits.given import Given, Misfit, count
 from stepladder.layers import Shape
 
 
@@ -149,7 +149,7 @@ def reshaping(given: Given, numbers: Sequence[object], keywords: Mapping[str, ob
             repair += f", and say in_features={each} in the linear layer after it"
     else:
         repair = f"ask for sizes whose product is {total:,}, or for -1 in one of them"
-    return Misfit(f"a shape of {total:,} values", repair, f"{text(shape, given.batch)} to become {asked}")
+    return Misfit(f"a shape of {total:,} values", repair, f"to become {asked}")
 
 
 def product(given: Given, numbers: Sequence[object], keywords: Mapping[str, object]) -> Misfit | None:

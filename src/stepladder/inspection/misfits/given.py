@@ -13,11 +13,19 @@ from stepladder.layers import Shape
 
 @dataclass(frozen=True)
 class Misfit:
-    """What a layer needs and what is likely to help; ``got`` says more than the shapes do, where that is needed."""
+    """Why a layer cannot take what it is given.
+
+    Args:
+        needs: what it needs.
+        repair: what is likely to help.
+        got: what the shapes alone do not say of what it got.
+        shape: whether it is a shape, or the type of the values, that does not fit.
+    """
 
     needs: str
     repair: str
     got: str = ""
+    shape: bool = True
 
 
 @dataclass(frozen=True)
