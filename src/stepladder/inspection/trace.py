@@ -341,6 +341,8 @@ class Trace:
     def operation(self, call: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run an elementary operation and note what it does."""
         sources = rules.tensors_in((*args, *kwargs.values()))
+        if any(isinstance(tensor, UninitializedParameter | UninitializedBuffer) for tensor in sources):
+            return call(*args, **kwargs)  # a lazy module learns its shapes
         if not self.real and any(tensor.is_meta for tensor in sources):
             if call is aten._local_scalar_dense.default:
                 raise ValueNeededError
