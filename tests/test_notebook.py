@@ -16,11 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.formatters import DisplayFormatter
 
+import hand_made
 import stepladder
 from conftest import GUIDE_NET
 from stepladder.compare import Difference
 from stepladder.data import Dataset
 from stepladder.errors import RunError
+from stepladder.inspection.diff import compare
 from stepladder.ladder import Goal, Ladder, classic
 from stepladder.notation import Net
 from stepladder.notebook import html
@@ -79,6 +81,10 @@ THINGS: dict[str, Callable[[], Any]] = {
     "net": lambda: Net.parse(GUIDE_NET),
     "summary": lambda: stepladder.describe(Net.parse(GUIDE_NET), (1, 28, 28)),
     "findings": lambda: stepladder.describe(Net.parse("8C3b 16C3x5s2 GAP 10F"), (3, 32, 32)),
+    "blocks": lambda: hand_made.residual(3, 4, 6, 3),
+    "oddities": hand_made.oddities,
+    "broken": hand_made.broken,
+    "nets": lambda: compare(hand_made.residual(1), hand_made.residual(2, width=48)),
     "run": lambda: RUN,
     "difference": lambda: WORSE,
     "difference-by-seed": lambda: Difference(0.4, 0.2, 0.6, "seed", 5),

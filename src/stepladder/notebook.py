@@ -13,10 +13,12 @@ from math import log2
 
 from stepladder.compare import Difference
 from stepladder.evaluate import wilson
+from stepladder.inspection import diff_forms
+from stepladder.inspection.diff import Comparison as NetComparison
 from stepladder.inspection.summary import Summary
 from stepladder.inspection.tables import html as tables
-from stepladder.inspection.tables import words
-from stepladder.inspection.tables.outline import Line, outline
+from stepladder.inspection.tables import text, words
+from stepladder.inspection.tables.outline import outline
 from stepladder.ladder import Ladder, Step
 from stepladder.layers import Layer
 from stepladder.notation import Net
@@ -27,8 +29,9 @@ from stepladder.runs import EpochRow, FinishedRun
 from stepladder.text import Facts, accuracy, comparison_note
 
 _CHIP = "border:1px solid currentColor;border-radius:.35em;padding:.15em .5em;font-weight:600;background:transparent"
-_ROWS = 600
-"""Rows up to which a folded table has the whole one beside it: the styles in the cells make long ones heavy."""
+_ROWS, _WIDTH = 2000, 130
+"""Rows up to which a folded table has the whole one beside it as text, and the text's columns."""
+_PLAIN = "background:transparent;color:inherit;font-size:.85em;line-height:1.3"
 _FINDINGS = 12
 """Findings that are written out."""
 _SPARK_WIDTH, _SPARK_HEIGHT = 280, 72
@@ -66,8 +69,10 @@ def _summary(summary: Summary) -> str:
     caption = f"{code(summary.net)}<br>for inputs of {escape(words.inputs(summary))}"
     every = ""
     if plan.folded and len(summary.rows) <= _ROWS:
-        lines = outline(summary, depth=summary.depth + len(summary.blocks)).lines
-        every = f"<details><summary>all {len(summary.rows):,} rows</summary>{_layers(summary, lines)}</details>"
+        whole = escape(text.render(summary, None, depth=summary.depth + len(summary.blocks), width=_WIDTH))
+        every = (
+            f'<details><summary>all {len(summary.rows):,} rows</summary><pre style="{_PLAIN}">{whole}</pre></details>'
+        )
     failure = summary.failure
     stopped = (
         f"<p><strong>Stopped at {escape(failure.layer)} ({escape(failure.kind)}).</strong> Got: {escape(failure.got)}. "
@@ -82,11 +87,25 @@ def _summary(summary: Summary) -> str:
         *([f"{len(summary.findings) - _FINDINGS} findings more."] if len(summary.findings) > _FINDINGS else []),
         *summary.notes,
     ]
-    return box(_layers(summary, plan.lines, caption), stopped, every, *map(quiet, notes))
+    layers = tables.table(summary, plan.lines, LAYERS, heading(caption))
+    return box(layers, stopped, every, *map(quiet, notes))
 
 
-def _layers(summary: Summary, lines: Sequence[Line], caption: str = "") -> str:
-    return tables.table(summary, lines, LAYERS, heading(caption))
+@html.register
+def _nets(comparison: NetComparison) -> str:
+    sums = [[*map(escape, row)] for row in diff_forms.totals(comparison)]
+    pairs = diff_forms.rows(
+        comparison, lambda sign: f"<strong>{sign}</strong>", lambda cell: f"<strong>{cell}</strong>"
+    )
+    pairs = [[*row, *[""] * (len(diff_forms.HEADER) - len(row))] for row in pairs]
+    sides = (("left", comparison.left), ("right", comparison.right))
+    nets = "<br>".join(f"{name}: {code(one.net)} for {escape(words.inputs(one))}" for name, one in sides)
+    return box(
+        f"<p>{nets}</p>",
+        table("", diff_forms.TOTALS, sums, numbers=[*diff_forms.TOTAL_NUMBERS]),
+        table("", diff_forms.HEADER, pairs, numbers=[*diff_forms.NUMBERS], head=1),
+        quiet(diff_forms.legend(comparison)),
+    )
 
 
 @html.register

@@ -81,5 +81,5 @@ def _name(line: Line, name: str) -> str:
     return f"<strong>{indented}</strong>" if line.open else indented
 
 
-LAYERS = Look(cell=_styled, bar=_bar, row=lambda _: _ROW, name=_name, table=_TABLE)
+LAYERS = Look(cell=lambda numbers, _: _styled(numbers, True), bar=_bar, row=lambda _: _ROW, name=_name, table=_TABLE)
 """How notebooks show the table of layers."""

@@ -43,9 +43,9 @@ class _Column:
 def table(
     summary: Summary, lines: Sequence[Line], look: Look, caption: str = "", *, wide: bool = False, extra: str = ""
 ) -> str:
-    """Return the lines as a table; ``wide`` adds the start, and ``extra`` is a row that stands last of all.
+    """Return the lines as a table; ``wide`` adds the start and all digits of MACs.
 
-    ``caption`` and ``extra`` are HTML already.
+    ``caption`` and ``extra``, a row that stands last of all, are HTML already.
     """
     reasons = words.Reasons([line.field for line in lines])
     columns = _columns(summary, lines, look, reasons, wide)
@@ -76,6 +76,7 @@ def table(
 
 def _columns(summary: Summary, lines: Sequence[Line], look: Look, reasons: words.Reasons, wide: bool) -> list[_Column]:
     totals = summary.totals
+    write = "{:,}".format if wide else words.counter(totals.macs)
     largest = max((line.parameters for line in lines if look.sums or not line.open), default=0) or 1
 
     def text(cell: Callable[[Line], str]) -> Callable[[Line], str]:
@@ -96,7 +97,7 @@ def _columns(summary: Summary, lines: Sequence[Line], look: Look, reasons: words
         _Column("output shape", text(words.given)),
         _Column("parameters", lambda line: _count(words.parameters(line)), f"{totals.parameters:,}"),
         _Column("relative", relative, numbers=False),
-        _Column("MACs", lambda line: _count(f"{line.macs:,}" if line.macs else ""), f"{totals.macs:,}"),
+        _Column("MACs", lambda line: _count(write(line.macs) if line.macs else ""), write(totals.macs)),
     ]
     if any(line.window for line in lines):
         columns.append(_Column("window", text(lambda line: words.window(line.window, line.groups)), numbers=False))

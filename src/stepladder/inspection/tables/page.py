@@ -76,7 +76,7 @@ def _tiles(summary: Summary) -> Iterable[str]:
     yield tile("parameters", f"{totals.parameters:,}", trained + buffers)
     yield tile("MACs", f"{totals.macs:,}", f"of convolutions and matrix products for one {one}")
     field = words.final_field(summary)
-    if field is not None:
+    if field is not None and summary.failure is None:
         seen = words.numbers(field.size) if None in field.size else words.sizes(field.size)
         yield tile("receptive field", seen, f"of an {one} of {words.sizes(summary.image)}; what the output sees")
     yield tile("memory for inference", words.memory(totals.inference_bytes), f"activations of one {one}, at most")
@@ -154,7 +154,7 @@ h2 { font-size: 1.15rem; margin: 0 0 .5rem; } h3 { font-size: 1rem; margin: 1rem
 section { margin-top: 1.6rem; } ul { margin: .2rem 0; padding-left: 1.2rem; } li { margin: .25rem 0; }
 p { margin: .4rem 0; } .soft { color: var(--soft); } .small { font-size: .86rem; }
 code { font: .9em ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: .8rem; margin: 1.4rem 0 0;
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr)); gap: .8rem; margin: 1.4rem 0 0;
   padding: 0; list-style: none; }
 .tiles li { border: 1px solid var(--line); border-radius: .7rem; padding: .7rem .95rem; display: flex;
   flex-direction: column; margin: 0; }
@@ -188,7 +188,10 @@ table:not(:has(.fold)) .leaf { padding-left: 0; }
 tr:has(.fold[aria-expanded="true"]) .bar i { opacity: .25; }
 .buttons button { font: inherit; font-size: .86rem; color: var(--soft); background: none; border: 1px solid var(--line);
   border-radius: .4rem; padding: .1rem .6rem; cursor: pointer; }
-.plus { color: var(--good); } .minus { color: var(--bad); } .changed { font-weight: 600; }
+b.plus { color: var(--good); } b.minus { color: var(--bad); } .differs { color: var(--accent); }
+tr.plus { background: var(--good-tint); } tr.minus { background: var(--bad-tint); } #sums { width: auto; }
+#pairs thead th { white-space: normal; vertical-align: bottom; }
+#pairs :is(th, td):is(:nth-child(3), :nth-child(7), :nth-child(11)) { border-left: 1px solid var(--line); }
 [hidden] { display: none !important; }
 @media print { main { max-width: none; padding: 0; } .buttons { display: none; } table { font-size: 7.5pt; }
   th, td { padding: .1rem .3rem; } tr, .card, .tiles li { break-inside: avoid; } .scroll { overflow: visible; }

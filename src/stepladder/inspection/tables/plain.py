@@ -103,7 +103,7 @@ def markdown(summary: Summary, budget: BudgetVerdict | None = None, depth: int |
         cells += [words.memory(line.kept_bytes) if line.kept_bytes else ""]
         cells += [words.pair(line.window.dilation) if line.window else ""] * dilated
         cells += [str(line.groups) if line.window else ""] * grouped
-        cells = list(map(_escaped_markdown, cells))
+        cells = list(map(escaped_markdown, cells))
         if line.block:
             cells[0] = f"**{cells[0]}**" if line.open else cells[0] + " (folded)" * line.folds
         rows.append(cells)
@@ -111,11 +111,11 @@ def markdown(summary: Summary, budget: BudgetVerdict | None = None, depth: int |
     total = ["**total**", "", f"**{totals.parameters:,}**", f"**{totals.macs:,}**", *empty]
     alignment = [":--" if name in ("layer", "output shape", "kind") else "--:" for name in header]
     lines = ["| " + " | ".join(row) + " |" for row in [header, alignment, *rows, total]]
-    notes = [*map(_escaped_markdown, words.signs(plan.lines, reasons))]
+    notes = [*map(escaped_markdown, words.signs(plan.lines, reasons))]
     if summary.failure is not None:
         failure = summary.failure
         stop = f"stopped at {failure.layer} ({failure.kind}): got {failure.got}; needs {failure.needs}"
-        notes.append(f"**{_escaped_markdown(stop)}**; {_escaped_markdown(failure.repair)}")
+        notes.append(f"**{escaped_markdown(stop)}**; {escaped_markdown(failure.repair)}")
     if notes:
         lines += ["", *(f"- {note}" for note in notes)]
     if summary.findings:
@@ -134,10 +134,11 @@ def _findings(summary: Summary) -> list[tuple[str, str]]:
 
 
 def _finding_markdown(finding: tuple[str, str]) -> str:
-    return f"- **{_escaped_markdown(finding[0])}**: {_escaped_markdown(finding[1])}"
+    return f"- **{escaped_markdown(finding[0])}**: {escaped_markdown(finding[1])}"
 
 
-def _escaped_markdown(text: str) -> str:
+def escaped_markdown(text: str) -> str:
+    """Return text that Markdown shows as it is, in a table too."""
     return re.sub(r"([\\`*_|\[\]]|<(?=[a-zA-Z/!?]))", r"\\\1", text)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from stepladder.inspection.summary import Field, Summary
@@ -11,6 +11,8 @@ from stepladder.layers import Shape, Window
 
 BAR = 8
 """Cells of the bar that shows a share; each has eight steps."""
+_EXACT = 100_000_000
+"""A total from which on counts are written with three digits."""
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 OFF_CENTRE, FROZEN = "*", "°"
@@ -60,6 +62,11 @@ def size(value: int) -> str:
         if scaled < 999.5 or unit == "P":
             break
     return f"{scaled:.{max(0, 3 - len(str(int(scaled))))}f}{unit}"
+
+
+def counter(total: int) -> Callable[[int], str]:
+    """Return how counts are written in a table with this total: exactly, or with three digits where it is large."""
+    return "{:,}".format if total < _EXACT else size
 
 
 def memory(count: int) -> str:
