@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,25 +71,25 @@ def inspect(
     from stepladder.inspection import tables
     from stepladder.inspection.summary import budget_verdict
 
-    if format not in tables.STYLES:
-        raise unknown("format", format, tables.STYLES)
+    styles = tables.STYLES if diff is None else _comparison_styles()
+    if format not in styles:
+        raise unknown("format" if diff is None else "format of comparisons", format, styles)
     levels = _levels(depth)
     if picture is not None:
-        from stepladder.pictures.draw import suffix_of
-
-        suffix_of(picture)  # before anything is inspected
+        _check_picture(picture, diff)
+    colour = _is_coloured(output)
     asked = _Asked(tuple(input or ()), no_batch, _objects(object))
     try:
         summary = _describe(target, asked)
         other = _describe(diff, asked) if diff is not None else None
     except InspectionError as error:
-        _write(tables.render(error.summary, format, depth=levels), output)
+        _write(tables.render(error.summary, format, depth=levels, colour=colour), output)
         raise
     if other is not None:
-        _compare(summary, other, format, output, picture, budget)
+        _compare(summary, other, format, output, budget)
         return
     verdict = budget_verdict(summary, budget) if budget is not None else None
-    _write(tables.render(summary, format, verdict, depth=levels), output)
+    _write(tables.render(summary, format, verdict, depth=levels, colour=colour), output)
     if picture is not None:
         from stepladder.pictures import graph
 
@@ -154,15 +155,26 @@ def _shape_of(folder: str) -> tuple[int, int, int]:
     return open_finished(path).input_shape if (path / "result.json").is_file() else _MNIST
 
 
-def _compare(
-    left: Summary, right: Summary, style: str, output: Path | None, picture: Path | None, budget: int | None
-) -> None:
-    if picture is not None:
+def _check_picture(picture: Path, diff: str | None) -> None:
+    """Tell what is wrong with the picture's name before anything is inspected."""
+    if diff is not None:
         raise SpecError("there is no picture of a comparison", given="--diff with --picture", repair="leave out one")
+    from stepladder.pictures.draw import suffix_of
+
+    suffix_of(picture)
+
+
+def _comparison_styles() -> tuple[str, ...]:
+    from stepladder.inspection.diff import STYLES
+
+    return STYLES
+
+
+def _compare(left: Summary, right: Summary, style: str, output: Path | None, budget: int | None) -> None:
     from stepladder.inspection import diff
     from stepladder.inspection.summary import budget_verdict
 
-    _write(diff.render(diff.compare(left, right), style), output)
+    _write(diff.render(diff.compare(left, right), style, colour=_is_coloured(output)), output)
     _judge(budget_verdict(right, budget) if budget is not None else None, told=False)
 
 
@@ -184,6 +196,12 @@ def _write(text: str, output: Path | None) -> None:
 
     write_text(output, text)
     print(output)
+
+
+def _is_coloured(output: Path | None) -> bool:
+    """Return whether the text goes to a terminal that shows colours (https://no-color.org)."""
+    shows = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return output is None and shows
 
 
 def _levels(depth: str | None) -> int | None:
