@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from stepladder.errors import InspectionError, ShapeError
-from stepladder.inspection.failures import explain
+from stepladder.inspection.failures import explain, refuse
 from stepladder.inspection.misfits.given import Given
 from stepladder.inspection.misfits.modules import of_module
 from stepladder.inspection.places import place_of
@@ -178,6 +178,37 @@ def test_values_of_another_type_are_told() -> None:
     assert "--input 3x8x8" in failure.repair
     assert "nn.Embedding" in failure.repair
     assert "x.to(torch.float32)" in fails(layer(nn.Linear, 3, 8), (3,), dtype=torch.float64).repair
+
+
+@pytest.mark.parametrize(
+    ("build", "shape", "dtype"),
+    [
+        (layer(nn.ConvTranspose2d, 3, 8, 3), (4, 8, 8), torch.float32),
+        (layer(nn.Linear, 3, 8), (3,), torch.int64),
+        (layer(nn.Linear, 3, 8), (3,), torch.float64),
+        (layer(nn.Conv2d, 3, 8, 3), (3, 8, 8), torch.float16),
+    ],
+)
+def test_what_tensors_without_values_let_pass_is_refused(
+    build: Callable[[], nn.Module], shape: Shape, dtype: torch.dtype
+) -> None:
+    whole, name = (1, *shape), str(dtype).removeprefix("torch.")
+    assert raised(build(), given([shape], dtype, "cpu")) is not None
+    with torch.device("meta"):
+        module = build()
+    assert raised(module, given([shape], dtype, "meta")) is None, "torch tells it now: refuse has no use any more"
+    with pytest.raises(RuntimeError, match="does not fit"):
+        refuse(module, [whole], [name])
+    assert explain(RuntimeError(), "layer", module, "", [whole], [name]).needs
+
+
+def test_a_layer_with_a_forward_of_its_own_is_not_refused() -> None:
+    class Casting(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            return super().forward(input.float())
+
+    refuse(Casting(3, 8), [(1, 3)], ["int64"])
+    refuse(nn.Linear(3, 8), [(1, 3)], ["float32"])
 
 
 FUNCTIONS: list[tuple[str, Callable[..., object], Sequence[Shape], str, str]] = [

@@ -16,6 +16,8 @@ from stepladder.inspection.places import place_of, said
 from stepladder.inspection.summary import Failure
 from stepladder.layers import Shape
 
+_LENIENT = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.MultiheadAttention)
+
 
 def explain(
     error: BaseException,
@@ -75,6 +77,20 @@ def explain(
         more = f", {wrong.got}" if wrong.got and wrong.got != got else ""
         got = (f"{got}{more}" if shapes else wrong.got or got) + where
     return Failure(layer or kind, kind, got, wrong.needs, wrong.repair, wrong.shape)
+
+
+def refuse(module: nn.Module, shapes: Sequence[Shape], dtypes: Sequence[str]) -> None:
+    """Raise what an ordinary device would, where tensors without values let a layer pass that does not fit.
+
+    On the meta device torch asks neither for the channels of transposed convolutions nor for equal types of values and
+    weights. Layers whose forward is not torch's own are left alone.
+
+    Raises:
+        RuntimeError: if the layer does not fit; ``explain`` says why.
+    """
+    lenient = isinstance(module, _LENIENT) and type(module).forward.__module__.startswith("torch.")
+    if lenient and of_module(module, Given(tuple(shapes), tuple(dtypes))) is not None:
+        raise RuntimeError(f"{type(module).__name__} does not fit")
 
 
 def _arguments_said(message: str) -> list[int]:

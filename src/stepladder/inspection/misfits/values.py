@@ -156,7 +156,7 @@ def attention(module: Any, given: Given) -> Misfit | None:
             repair,
             f"a {role} of {count(shape[-1], 'value')} a position",
         )
-    return None
+    return same_type(module, given)
 
 
 def bilinear(module: Any, given: Given) -> Misfit | None:
