@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from stepladder.inspection import rules
 from stepladder.inspection.placed import Placed
 from stepladder.inspection.roles import function_name, is_layer, kind_of, role_of_function, role_of_module
+from stepladder.inspection.shortcuts import shortcut
 from stepladder.inspection.sight import Affine, Atom, Sight
 from stepladder.inspection.summary import Role
 from stepladder.layers import Window
@@ -360,7 +361,9 @@ class Trace:
             inputs = [tensor for tensor in sources if id(tensor) in self._placed]
             self._open(self._pending or Step("", name, role_of_function(name), len(self._path), None, inputs))
         step = self._step
-        result = call(*args, **kwargs)
+        result = None if self.real else shortcut(call, args, kwargs)
+        if result is None:
+            result = call(*args, **kwargs)
         given = rules.tensors_in(result if isinstance(result, list | tuple) else [result])
         self._note(call, args, kwargs, sources, given, step)
         if alone and step is not None:
@@ -497,6 +500,11 @@ class Trace:
 
 
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return False: torch's compiler, which takes a second to import, need not be told to keep away."""
+        return False
+
     def __init__(self, trace: Trace) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.trace = trace
