@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from IPython.core.formatters import DisplayFormatter
 import hand_made
 import stepladder
 from conftest import GUIDE_NET
+from markup import Tags
 from stepladder.compare import Difference
 from stepladder.data import Dataset
 from stepladder.errors import RunError
@@ -34,7 +34,6 @@ from stepladder.train import train
 
 GOLDEN = Path(__file__).parent / "golden" / "notebook"
 NET = "8C3 MP2 16C3 GAP 10C1"
-VOID = {"br", "polyline", "circle"}
 
 
 def epoch(number: int, train_correct: int, correct: int) -> EpochRow:
@@ -93,34 +92,6 @@ THINGS: dict[str, Callable[[], Any]] = {
     "ladder": classic,
     "climb": lambda: Climb(facts_of_a_climb()),
 }
-
-
-class Tags(HTMLParser):
-    """Counts tags and remembers those that are not closed in their order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.mistakes: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.mistakes.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @pytest.mark.parametrize("name", THINGS)

@@ -151,12 +151,17 @@ def _changes(left: Row, right: Row) -> tuple[Difference, ...]:
     own: list[tuple[Difference, bool]] = [
         ("kind", left.label != right.label if not left.token else left.kind != right.kind),
         ("output", left.output_shapes != right.output_shapes),
-        ("window", left.window != right.window or left.groups != right.groups),
+        ("window", left.groups != right.groups or (left.window != right.window and not _are_whole(left, right))),
         ("parameters", (left.parameters, left.shared) != (right.parameters, right.shared)),
         ("MACs", left.macs != right.macs),
         ("field", left.field != right.field),
     ]
     return tuple(name for name, differs in own if differs)
+
+
+def _are_whole(*rows: Row) -> bool:
+    """Whether the rows pool whole maps: then their windows differ only because the maps do."""
+    return all(row.role == "pool" and row.window and row.window.kernel == row.input_shape[1:] for row in rows)
 
 
 def _place(row: Row) -> str:

@@ -15,10 +15,10 @@ Spans = list[Span]
 
 WIDTH = 120
 """Columns where there is no terminal to ask."""
-_SHORTEST = 10
-"""Characters that a shortened layer's name keeps in any case."""
-_SHORT = {"layer": 28, "kind": 12}
-"""Characters that these columns keep while there are others to leave out."""
+_SHORT, _SHORTEST = 28, 10
+"""Characters that a layer's name keeps while there are columns to leave out, and in any case."""
+_SHORTEST_KIND, _LUXURIES = 12, 2
+"""Characters that a kind keeps, and the last place in the order that is left out before a kind is shortened."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Column:
     @property
     def width(self) -> int:
         """The characters of its widest cell or its name."""
-        return max(len(self.name), *map(len, self.cells))
+        return max(map(len, (self.name, *self.cells)))
 
     def pad(self) -> Callable[[str], str]:
         """Return what brings a cell to the column's width."""
@@ -69,8 +69,10 @@ def fit(every: Sequence[Column], room: int) -> tuple[list[Column], list[str]]:
     left_out: list[set[int]] = []
     while (over := _width([every[index] for index in shown]) - room) > 0:
         places = [every[index].drop for index in shown if every[index].drop]
-        limits = _SHORT if places else {"layer": _SHORTEST}
-        # Names give way first, down to a length at which they can be told apart; a column after that.
+        # Names give way first, down to a length at which they can be told apart, and kinds before what counts more.
+        limits = {"layer": _SHORT if places else _SHORTEST}
+        if places and min(places) > _LUXURIES:
+            limits["kind"] = _SHORTEST_KIND
         long = [every[i] for i in sorted(shown) if every[i].width > limits.get(every[i].name, every[i].width)]
         if long:
             for column in long:

@@ -175,8 +175,9 @@ tfoot th, tfoot td { font-weight: 650; border-bottom: 0; border-top: 1px solid v
 .block { color: var(--soft); } .block .fold { color: var(--ink); font-weight: 600; }
 .unused { color: var(--bad); } .stop th { font-weight: 650; background: var(--bad-tint); }
 .fold { font: inherit; background: none; border: 0; cursor: pointer; padding: 0 0 0 calc(var(--level) * 1.1rem); }
-.fold::before { content: "▾"; display: inline-block; width: 1.1rem; text-align: left; color: var(--accent); }
-.fold[aria-expanded="false"]::before { content: "▸"; }
+.fold::before { content: "▾"; content: "▾" / ""; display: inline-block; width: 1.1rem; text-align: left;
+  color: var(--accent); }
+.fold[aria-expanded="false"]::before { content: "▸"; content: "▸" / ""; }
 .leaf { display: inline-block; max-width: 24rem; overflow-wrap: anywhere; white-space: normal;
   padding-left: calc(var(--level) * 1.1rem + 1.1rem); }
 table:not(:has(.fold)) .leaf { padding-left: 0; }

@@ -23,9 +23,9 @@ def render(
 ) -> str:
     """Return the table, ending in a newline, no wider than ``width`` (default: the terminal's, or 120; at least 40).
 
-    With less room the layers' names and the kinds are shortened in the middle, then columns are left out, in this
-    order: the memory kept, the bars, the shares, the jump, the kinds (in a one-line net its words, before the shares),
-    the windows, the MACs, the field, the output. Numbers are never shortened.
+    With less room the layers' names are shortened in the middle, then columns are left out, in this order: the memory
+    kept, the bars, (now the kinds are shortened too) the shares, the jump, the kinds (in a one-line net its words,
+    before the shares), the windows, the MACs, the field, the output. Numbers are never shortened.
     """
     room = room_for(width)
     lines = list(_lines(summary, budget, outline(summary, depth), room))
