@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import tempfile
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 
 import peer_nets
 from peer_nets import IMAGE
@@ -125,8 +127,28 @@ def _own_formats() -> Answer:
 
     summary = summarise(peer_nets.two_convolutions(), IMAGE)
     names = {"json": "JSON", "csv": "CSV", "markdown": "Markdown", "latex": "LaTeX", "html": "HTML"}
-    able = [names[style] for style in names if style in tables.STYLES and "58" in tables.render(summary, style)]
+    # The second layer's parameters stand in each of them.
+    able = [names[style] for style in names if style in tables.STYLES and "38" in tables.render(summary, style)]
     return _done(bool(able), ", ".join(able))
+
+
+def _own_difference() -> Answer:
+    from stepladder.inspection import diff
+
+    pair = [summarise(build(), IMAGE) for build in (peer_nets.two_convolutions, peer_nets.convolution_alone)]
+    text = diff.render(diff.compare(*pair), "text")
+    return _done("58" in text and "18" in text and "40" in text)
+
+
+def _own_picture() -> Answer:
+    from stepladder.inspection import tables
+    from stepladder.pictures.graph import picture
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.svg"
+        picture.save(tables.as_json(summarise(peer_nets.branched(), IMAGE)), path)
+        drawn = path.read_text(encoding="utf-8")
+    return _done("<svg" in drawn and drawn.count("3×3") >= 3)
 
 
 BUDGET = ability(("budget",), stepladder=_own_budget)
@@ -134,8 +156,10 @@ FINDINGS = ability(
     ("finding", "advice", "recommend", "suggest", "repair"), rfa_toolbox=_rfa_findings, stepladder=_own_findings
 )
 FORMATS = ability(("json", "csv", "markdown", "latex", "html"), torchscan=_torchscan_formats, stepladder=_own_formats)
-DIFFERENCE = ability(("diff", "compare"), torchscan=_torchscan_difference)
-PICTURE = ability(("picture", "svg", "graphviz", "draw", "plot", "visual"), rfa_toolbox=_rfa_picture)
+DIFFERENCE = ability(("diff", "compare"), torchscan=_torchscan_difference, stepladder=_own_difference)
+PICTURE = ability(
+    ("picture", "svg", "graphviz", "draw", "plot", "visual"), rfa_toolbox=_rfa_picture, stepladder=_own_picture
+)
 FOLDING = ability(("depth", "fold"), torchinfo=_torchinfo_folds, torchscan=_torchscan_folds, stepladder=_own_folds)
 NOTEBOOK = ability(("repr_html", "notebook"), stepladder=_own_notebook)
 COMMAND = command_line

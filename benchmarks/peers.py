@@ -24,7 +24,6 @@ from typing import Any
 
 import torch
 
-from contest import command_line
 from peer_questions import QUESTIONS
 from peer_tools import TOOLS, Answer, Tool
 from readme import put_between
@@ -65,9 +64,9 @@ def read() -> list[Row]:
     return [json.loads(line) for line in ROWS.read_text(encoding="utf-8").splitlines()[1:]]
 
 
-def write(rows: list[Row]) -> None:
+def write(rows: list[Row], command: str) -> None:
     """Store the rows under a first line that says where they come from."""
-    head = {"command": command_line(), "date": datetime.now(UTC).isoformat(timespec="seconds")}
+    head = {"command": command, "date": datetime.now(UTC).isoformat(timespec="seconds")}
     write_text(ROWS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in [head, *rows]))
 
 
@@ -122,7 +121,9 @@ def main() -> None:
                 continue
             rows = [row for row in rows if row["tool"] != tool.name] + ask(tool)
         order = [tool.name for tool in TOOLS]
-        write(sorted(rows, key=lambda row: order.index(row["tool"])))
+        # Where that folder is, is nobody's business.
+        command = "python benchmarks/peers.py" + (" --rfa FOLDER" if arguments.rfa else "")
+        write(sorted(rows, key=lambda row: order.index(row["tool"])), command)
     put_between(MARK, table(rows), PAGE)
     print(f"written: {PAGE}")
 
