@@ -27,7 +27,7 @@ from markup import Tags
 from stepladder.inspection import diff, tables
 from stepladder.inspection.diff import compare
 from stepladder.inspection.oneline import describe
-from stepladder.inspection.summary import Field, Summary, budget_verdict
+from stepladder.inspection.summary import Failure, Field, Summary, budget_verdict
 from stepladder.inspection.tables import words
 from stepladder.inspection.tables.outline import outline
 from stepladder.layers import Window
@@ -153,6 +153,19 @@ def test_blocks_are_alike_only_if_all_inside_is() -> None:
     assert names == ["0", "1–19", "20", "21", "22–39"]
 
 
+def test_patterns_of_blocks_that_repeat_share_a_line() -> None:
+    made = Maker("net", 4, 8, 8)
+    for number in range(24):
+        with made.block(str(number), "Attention" if number % 2 == 0 else "Mixer"):
+            for index in range(number % 2 + 2):
+                made.conv(f"conv{index}", 4, 3, 3)
+    lines = outline(made.done(), room=20).lines
+    assert [line.name for line in lines if line.level == 0] == ["0", "1", "2–23"]
+    assert words.kind(lines[-1]) == "11 × (Attention, Mixer)"
+    text = tables.render(made.done(), "text", width=120)
+    assert "2–23" in text
+
+
 def test_signs_are_explained_once_and_only_where_they_stand() -> None:
     text = tables.render(oddities(), "text", width=140)
     for sign in ("(n):", "°:", "*:", "?¹:", "?²:"):
@@ -173,6 +186,20 @@ def test_a_net_that_stops_says_where_and_what_helps() -> None:
     table, _, below = text.partition("total so far")
     assert table.rstrip("\n─").endswith("✗ classifier (Linear): stopped here")
     assert re.search(r"got +8192 features\n +needs +512 features\n +repair +say nn.Linear\(8192, 10\)", below)
+
+
+def test_what_was_not_reached_comes_after_the_layer_that_failed() -> None:
+    made = Maker("net", 4, 8, 8)
+    made.conv("0", 4, 3, 3)
+    made.row("1", "Linear", "linear", parameters=8, output_shapes=(), field=None, note="not reached")
+    made.row("2", "Linear", "linear", parameters=16, output_shapes=(), field=None, note="not reached")
+    failure = Failure("1", "Linear", "3 <b>", "4", "")
+    net = made.done(failure=failure)
+    for style in ("text", "latex", "html"):
+        text = tables.render(net, style, width=100)
+        places = [text.rindex(word) for word in ("Conv2d", "stopped here", "not reached")]
+        assert places == sorted(places), style
+        assert text.index("stopped here") < text.index("not reached")
 
 
 @pytest.mark.parametrize(

@@ -41,11 +41,17 @@ class _Column:
 
 
 def table(
-    summary: Summary, lines: Sequence[Line], look: Look, caption: str = "", *, wide: bool = False, extra: str = ""
+    summary: Summary,
+    lines: Sequence[Line],
+    look: Look,
+    caption: str = "",
+    *,
+    wide: bool = False,
+    extra: tuple[int, str] = (0, ""),
 ) -> str:
     """Return the lines as a table; ``wide`` adds the start and all digits of MACs.
 
-    ``caption`` and ``extra``, a row that stands last of all, are HTML already.
+    ``caption`` and ``extra``, a row and before which line it stands, are HTML already.
     """
     reasons = words.Reasons([line.field for line in lines])
     columns = _columns(summary, lines, look, reasons, wide)
@@ -59,17 +65,18 @@ def table(
         return "".join(made)
 
     head = cells("layer", "col", ((column, escape(column.name)) for column in columns))
-    body = "".join(
+    body = [
         f"<tr{look.row(line)}>"
         + cells(look.name(line, escape(line.name)), "row", ((column, column.cell(line)) for column in columns))
         + "</tr>\n"
         for line in lines
-    )
+    ]
+    body.insert(extra[0], extra[1])
     foot = cells("total", "row", ((column, escape(column.total)) for column in columns))
     if one_line:
         head = head.replace(">kind<", ">word<", 1)
     return (
-        f"<table {look.table}>{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}{extra}</tbody>\n"
+        f"<table {look.table}>{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n{''.join(body)}</tbody>\n"
         f"<tfoot><tr{look.row(None)}>{foot}</tr></tfoot></table>"
     )
 

@@ -11,7 +11,9 @@ from stepladder.layers import Shape, Window
 ROOM = 60
 """Lines that a table has when nobody says how deep it should go, if it can be folded to them."""
 _ALIKE = 3
-"""Blocks in a row that are alike from this many on share a line."""
+"""Blocks in a row that are alike, or patterns of blocks that repeat, share a line from this many on."""
+_LONGEST = 4
+"""Blocks of the longest pattern that is looked for."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Line:
     Args:
         name: the last part of its name, within the block that holds it; ``full`` is all of it.
         level: how many lines of blocks it lies under.
-        count: the blocks that share the line, 1 for most; 0 for a row.
+        count: the blocks, or repeated patterns of blocks, that share the line, 1 for most; 0 for a row.
         open: whether lines of this block follow.
         rows: indices of the first of its rows and of the one after the last.
         field: what the last of its rows sees.
@@ -59,6 +61,11 @@ class Line:
         """Whether it is a block whose rows are summed in this line instead of following it."""
         return self.block and not self.open and self.rows[1] > self.rows[0]
 
+    @property
+    def unused(self) -> bool:
+        """Whether it is a row that nothing came out of: it was never called, or not reached."""
+        return not self.block and not self.output_shapes and bool(self.note)
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -67,6 +74,14 @@ class Outline:
     lines: tuple[Line, ...]
     folded: bool
     depth: int
+
+    @property
+    def reached(self) -> int:
+        """Return how many lines come before those, at the end, of what was never called or not reached."""
+        end = len(self.lines)
+        while end and self.lines[end - 1].unused:
+            end -= 1
+        return end
 
 
 @dataclass
@@ -202,38 +217,55 @@ def _height(node: _Node) -> int:
 def _lines(nodes: Sequence[_Node], level: int, depth: int, *, merge: bool) -> Iterator[Line]:
     index = 0
     while index < len(nodes):
-        node = nodes[index]
-        opened = bool(node.children) and level + 1 < depth
-        alike = _run(nodes, index) if merge and node.line.block else 1
+        period, times = _repeats(nodes, index) if merge else (1, 1)
+        end = index + period
+        if times < _ALIKE:
+            yield from _shown(nodes[index], level, depth, merge=merge)
+            index += 1
+            continue
+        opened = level + 1 < depth and any(node.children for node in nodes[index:end])
         if opened:
-            yield replace(node.line, open=True)
-            yield from _lines(node.children, level + 1, depth, merge=merge)
-            index += 1
-            alike -= 1
-        if alike >= _ALIKE - opened:
-            yield _merged([one.line for one in nodes[index : index + alike]])
-            index += alike
-        elif not opened:
-            yield node.line
-            index += 1
+            # The first of them is shown, and stands for the others.
+            for node in nodes[index:end]:
+                yield from _shown(node, level, depth, merge=merge)
+        rest = nodes[end if opened else index : index + period * times]
+        yield _merged([node.line for node in rest], period)
+        index += period * times
 
 
-def _run(nodes: Sequence[_Node], index: int) -> int:
-    """Return how many nodes from this one on are alike."""
-    end = index + 1
-    while end < len(nodes) and nodes[end].line.block and nodes[end].signature == nodes[index].signature:
-        end += 1
-    return end - index
+def _shown(node: _Node, level: int, depth: int, *, merge: bool) -> Iterator[Line]:
+    if not node.children or level + 1 >= depth:
+        yield node.line
+        return
+    yield replace(node.line, open=True)
+    yield from _lines(node.children, level + 1, depth, merge=merge)
 
 
-def _merged(lines: Sequence[Line]) -> Line:
+def _repeats(nodes: Sequence[_Node], index: int) -> tuple[int, int]:
+    """Return of how many blocks the pattern is made that repeats from here on, and how often it stands in a row."""
+    best = (1, 1)
+    for period in range(1, _LONGEST + 1):
+        if index + period > len(nodes) or not all(node.line.block for node in nodes[index : index + period]):
+            break
+        pattern = [node.signature for node in nodes[index : index + period]]
+        times = 1
+        while [node.signature for node in nodes[index + times * period : index + (times + 1) * period]] == pattern:
+            times += 1
+        if times >= _ALIKE and times * period > best[0] * best[1]:
+            best = period, times
+    return best
+
+
+def _merged(lines: Sequence[Line], period: int) -> Line:
     first, last = lines[0], lines[-1]
+    kinds = ", ".join(line.kind for line in lines[:period])
     dash = "–" if first.name.isdigit() and last.name.isdigit() else " … "
     return replace(
         first,
         name=f"{first.name}{dash}{last.name}",
         full=f"{first.full} … {last.full}",
-        count=len(lines),
+        kind=f"({kinds})" if period > 1 else kinds,
+        count=len(lines) // period,
         rows=(first.rows[0], last.rows[1]),
         output_shapes=last.output_shapes,
         parameters=sum(line.parameters for line in lines),

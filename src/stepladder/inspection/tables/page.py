@@ -7,14 +7,14 @@ from html import escape
 
 from stepladder.inspection.summary import BudgetVerdict, Summary
 from stepladder.inspection.tables import html, words
-from stepladder.inspection.tables.outline import Line, outline
+from stepladder.inspection.tables.outline import ROOM, Line, outline
 from stepladder.inspection.tables.text import budget_lines
 
 
 def render(summary: Summary, budget: BudgetVerdict | None = None, depth: int | None = None) -> str:
     """Return the page. It holds every row; blocks deeper than ``depth`` (default: what fits 60 lines) are closed."""
-    shown = outline(summary, depth).depth
     everything = outline(summary, depth=10**6)
+    shown = depth or _open_depth(summary, everything.depth)
     lines = everything.lines
     look = html.Look(
         cell=lambda numbers, heads: f'class="{"n" if numbers else "t"}"',
@@ -34,7 +34,7 @@ def render(summary: Summary, budget: BudgetVerdict | None = None, depth: int | N
         if any(line.open for line in lines)
         else ""
     )
-    table = html.table(summary, lines, look, wide=True, extra=failure)
+    table = html.table(summary, lines, look, wide=True, extra=(everything.reached, failure))
     parts = [
         f"<header><h1>{escape(summary.net)}</h1>",
         f'<p class="soft">for {escape(words.inputs(summary))}</p></header>',
@@ -49,6 +49,12 @@ def render(summary: Summary, budget: BudgetVerdict | None = None, depth: int | N
         "".join(f'<p class="soft small">Note: {escape(note)}.</p>' for note in summary.notes),
     ]
     return page(f"{summary.net}: layers", parts)
+
+
+def _open_depth(summary: Summary, deepest: int) -> int:
+    """Return how deep the page is open at first: as deep as leaves no more lines than a table has by itself."""
+    fitting = (depth for depth in range(deepest, 1, -1) if len(outline(summary, depth).lines) <= ROOM)
+    return next(fitting, 1)
 
 
 def page(title: str, parts: Iterable[str]) -> str:
@@ -95,7 +101,7 @@ def _row(line: Line | None, shown: int) -> str:
     if line is None:
         return ""
     closed = " data-closed" if line.open and line.level + 1 >= shown else ""
-    kind = "block" if line.open else "unused" if line.note == "never called" else ""
+    kind = "block" if line.open else "unused" if line.unused else ""
     return f' data-level="{line.level}"{closed}' + (f' class="{kind}"' if kind else "")
 
 

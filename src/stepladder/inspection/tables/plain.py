@@ -156,7 +156,8 @@ def latex(summary: Summary, budget: BudgetVerdict | None = None, depth: int | No
         cells[0] = r"\quad " * line.level + (rf"\textbf{{{cells[0]}}}" if line.open else cells[0])
         rows.append(cells)
     if summary.failure is not None:
-        rows.append([rf"\textbf{{{_escaped_latex(summary.failure.layer)}}}", "stopped here", *[""] * 6])
+        stop = [rf"\textbf{{{_escaped_latex(summary.failure.layer)}}}", "stopped here", *[""] * 6]
+        rows.insert(plan.reached, stop)
     total = ["total", "", "", f"{totals.parameters:,}", f"{totals.macs:,}", "", "", ""]
     comments = [
         summary.net,

@@ -43,11 +43,16 @@ def _lines(summary: Summary, budget: BudgetVerdict | None, plan: Outline, room: 
     pads = [column.pad() for column in columns]
     yield joined([(pad(column.name), "bold") for column, pad in zip(columns, pads, strict=True)])
     yield rule
+    stop: list[Spans] = []
+    if summary.failure is not None:
+        text = f"✗ {summary.failure.layer} ({summary.failure.kind}): stopped here"
+        stop = [[(words.shortened(text, room), "bold red")]]
+    reached = plan.reached
     for index, line in enumerate(plan.lines):
+        yield from stop if index == reached else []
         cells = zip(columns, pads, strict=True)
         yield joined([(pad(column.cells[index]), _style(line, column)) for column, pad in cells])
-    if summary.failure is not None:
-        yield [(words.shortened(f"✗ {summary.failure.layer} ({summary.failure.kind}): stopped here", room), "bold red")]
+    yield from stop if reached == len(plan.lines) else []
     yield rule
     yield joined([(pad(column.cells[-1]), "bold") for column, pad in zip(columns, pads, strict=True)])
     yield []
@@ -105,7 +110,7 @@ def tree(line: Line, has_blocks: bool) -> str:
 
 
 def _style(line: Line, column: Column) -> str:
-    if line.note == "never called":
+    if line.unused:
         return "dim red"
     if line.open:
         return "bold" if column.name == "layer" else "dim"
