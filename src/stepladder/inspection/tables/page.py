@@ -79,14 +79,20 @@ def _tiles(summary: Summary) -> Iterable[str]:
     frozen = totals.parameters - totals.trainable
     trained = f"{totals.trainable:,} trainable, {frozen:,} frozen" if frozen else "all trainable"
     buffers = f"; {totals.buffers:,} values in buffers" if totals.buffers else ""
-    yield tile("parameters", f"{totals.parameters:,}", trained + buffers)
-    yield tile("MACs", f"{totals.macs:,}", f"of convolutions and matrix products for one {one}")
+    yield _count("parameters", totals.parameters, trained + buffers)
+    yield _count("MACs", totals.macs, f"of convolutions and matrix products for one {one}")
     field = words.final_field(summary)
     if field is not None and summary.failure is None:
         seen = words.numbers(field.size) if None in field.size else words.sizes(field.size)
         yield tile("receptive field", seen, f"of an {one} of {words.sizes(summary.image)}; what the output sees")
     yield tile("memory for inference", words.memory(totals.inference_bytes), f"activations of one {one}, at most")
     yield tile("memory for training", words.memory(totals.training_bytes), "kept for the backward pass")
+
+
+def _count(what: str, number: int, more: str) -> str:
+    """Return a tile with a count; one that is too long for large type stands in small type below."""
+    exact = f"{number:,}"
+    return tile(what, exact, more) if number < 10**9 else tile(what, words.size(number), f"{exact} {more}")
 
 
 def _name(line: Line, name: str) -> str:
@@ -200,6 +206,7 @@ tr.plus { background: var(--good-tint); } tr.minus { background: var(--bad-tint)
 #pairs thead th { white-space: normal; vertical-align: bottom; }
 #pairs :is(th, td):is(:nth-child(3), :nth-child(7), :nth-child(11)) { border-left: 1px solid var(--line); }
 [hidden] { display: none !important; }
+@page { size: landscape; margin: 12mm; }
 @media print { main { max-width: none; padding: 0; } .buttons { display: none; } table { font-size: 7.5pt; }
   th, td { padding: .1rem .3rem; } tr, .card, .tiles li { break-inside: avoid; } .scroll { overflow: visible; }
   .bar { width: 3rem; } }
