@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 import peers
 from peer_questions import QUESTIONS
-from peer_tools import TOOLS, Tool
+from peer_tools import TOOLS, Answer
 
 TOOL = {tool.name: tool for tool in TOOLS}
-QUESTION = {question.text: question for question in QUESTIONS}
-PEERS = [tool for tool in TOOLS if tool.name != "stepladder"]
 
 # The mistakes, with what each tool says in place of the right answer, which stands in the question.
 COUNTS = [
@@ -52,35 +52,35 @@ MACS = [
 ]
 
 
-def installed(name: str) -> Tool:
-    """Return the tool, or skip the test."""
+@functools.cache
+def asked(name: str) -> dict[str, Answer]:
+    """Return what the tool now says to each question, or skip the test."""
     tool = TOOL[name]
     if tool.version is None:
         pytest.skip(f"{tool.package} is not installed")
-    return tool
+    return {row["question"]: Answer(row["verdict"], row["said"]) for row in peers.ask(tool)}
 
 
 @pytest.mark.parametrize(("question", "name", "said"), [*COUNTS, *HARM, *FIELDS, *MACS])
 def test_the_mistake_is_still_made(question: str, name: str, said: str) -> None:
-    tool = installed(name)
-    answer = QUESTION[question].ask(tool)
-    assert (answer.verdict, answer.said) == ("wrong", said), (
-        f"{name} {tool.version} may have been mended: asked for '{question}', it now answers '{answer}'. "
+    answer = asked(name)[question]
+    assert answer == Answer("wrong", said), (
+        f"{name} {TOOL[name].version} may have been mended: asked for '{question}', it now answers '{answer}'. "
         "If that is right, take the line out of this test and run: python benchmarks/peers.py"
     )
 
 
 @pytest.mark.parametrize("name", [tool.name for tool in TOOLS])
 def test_the_stored_answers_are_what_the_tool_says(name: str) -> None:
-    tool = installed(name)
-    stored = {row["question"]: (row["verdict"], row["said"]) for row in peers.read() if row["tool"] == name}
-    now = {row["question"]: (row["verdict"], row["said"]) for row in peers.ask(tool)}
-    assert now == stored, f"{name} {tool.version} answers otherwise than stored; run: python benchmarks/peers.py"
+    now = asked(name)
+    stored = {row["question"]: Answer(row["verdict"], row["said"]) for row in peers.read() if row["tool"] == name}
+    assert now == stored, f"{name} {TOOL[name].version} answers otherwise than stored; run: python benchmarks/peers.py"
 
 
 def test_stepladder_is_right_everywhere() -> None:
-    answers = {row["question"]: row["verdict"] for row in peers.ask(TOOL["stepladder"])}
-    assert [question for question, verdict in answers.items() if verdict != "yes"] == []
+    assert [
+        f"{question}: {answer}" for question, answer in asked("stepladder").items() if answer.verdict != "yes"
+    ] == []
 
 
 def test_the_table_in_the_page_is_that_of_the_stored_answers() -> None:
@@ -90,9 +90,10 @@ def test_the_table_in_the_page_is_that_of_the_stored_answers() -> None:
 
 
 def test_every_question_was_put_to_every_tool() -> None:
-    asked = {(row["tool"], row["question"]) for row in peers.read()}
-    assert asked == {(tool.name, question.text) for tool in TOOLS for question in QUESTIONS}
+    put = {(row["tool"], row["question"]) for row in peers.read()}
+    assert put == {(tool.name, question.text) for tool in TOOLS for question in QUESTIONS}
 
 
 def test_questions_have_texts_of_their_own() -> None:
-    assert len(QUESTION) == len(QUESTIONS)
+    texts = [question.text for question in QUESTIONS]
+    assert len(set(texts)) == len(texts)
