@@ -39,9 +39,14 @@ Row = dict[str, Any]
 
 def ask(tool: Tool) -> list[Row]:
     """Return a row a question: the tool's answer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the nets are small: several threads would wait for one another
+    try:
+        answers = [question.ask(tool) for question in QUESTIONS]
+    finally:
+        torch.set_num_threads(threads)
     rows = []
-    for question in QUESTIONS:
-        answer = question.ask(tool)
+    for question, answer in zip(QUESTIONS, answers, strict=True):
         rows.append(
             {
                 "tool": tool.name,
