@@ -90,14 +90,13 @@ def _join_lines(node: Node) -> list[str]:
     return [cut(" · ".join(part for part in (node.title, node.chain) if part)), _facts_line(node)]
 
 
-def draw_node(axes: Axes, node: Node, place: Place, sources: Sequence[Node]) -> None:
+def draw_node(axes: Axes, node: Node, place: Place) -> None:
     """Draw a node as a group with its identity.
 
     Args:
         axes: in points, from the top down.
         node: any.
         place: where it is.
-        sources: the nodes whose edges lead to it, for the bar of a concatenation.
     """
     group = Group(axes, node.identity)
     colour = words.COLOURS[node.colour][1]
@@ -122,7 +121,7 @@ def draw_node(axes: Axes, node: Node, place: Place, sources: Sequence[Node]) -> 
     face = style.TINT if node.colour in ("block", "join") else style.mix(colour, 0.2)
     _rounded(group, left, top, right - left, bottom - top, face, edge, 0.8, dashed=node.title == "never called")
     if node.is_concat:
-        parts = [(words.COLOURS[source.colour][1], source.channels) for source in sources]
+        parts = [(words.COLOURS[key][1], count) for key, count in node.parts]
         _strip(group, parts, left + 3, top + 2.6, right - left - 6)
         top += _STRIP
     elif node.shares:

@@ -81,7 +81,11 @@ class _Skyline:
     def build(self, bar: Bar, height: float) -> None:
         """Let something reach down to a height between the ends of a bar."""
         first, last = self._split(bar.left - _ASIDE), self._split(bar.right + _ASIDE)
-        self._heights[first:last] = [max(one, height) for one in self._heights[first:last]]
+        reached = [max(one, height) for one in self._heights[first:last]]
+        # What is of one height is one piece, or there would be ever more of them.
+        kept = [place for place, one in enumerate(reached) if not place or one != reached[place - 1]]
+        self._edges[first:last] = [self._edges[first + place] for place in kept]
+        self._heights[first:last] = [reached[place] for place in kept]
 
     def _split(self, place: float) -> int:
         at = bisect_left(self._edges, place)

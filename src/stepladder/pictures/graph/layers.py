@@ -275,7 +275,8 @@ class _Proper:
     def _wanted(self) -> dict[int, int]:
         """Return for vertices the one above that they want to stand straight under.
 
-        That is the way through most layers where there are one or two; three branches and more are spread evenly.
+        That is the way through most layers where there are one or two, and the middle one of three or five; what an
+        even number of branches leads to stands between them.
         Skip connections, which pass by what their source leads to otherwise, do not count as ways.
         """
         out: list[list[Link]] = [[] for _ in range(self.items)]
@@ -287,24 +288,27 @@ class _Proper:
         for item in sorted(range(self.items), key=lambda item: -self.depth[item]):
             height[item] = max((height[link.target] + 1 for link in out[item]), default=0)
 
-        def ways(links: list[Link]) -> list[Link]:
-            kept = [link for link in links if not self.lanes[link] or len(out[link.source]) == 1]
-            return kept or links[:1]
-
-        def longest(links: list[Link], lengths: dict[Link, int]) -> Link | None:
-            found = sorted(ways(links), key=lambda link: -lengths[link])
-            all_enter = all(lengths[link] < 0 for link in found)
-            if len(found) == 1 or (found and (len(found) == 2 or all_enter) and lengths[found[0]] > lengths[found[1]]):
-                return found[0]
-            return None
+        def longest(links: list[Link], lengths: dict[Link, int], *, up: bool) -> Link | None:
+            ways = [link for link in links if not self.lanes[link] or len(out[link.source]) == 1] or links[:1]
+            ways.sort(key=lambda link: -lengths[link])
+            all_enter = all(lengths[link] < 0 for link in ways)
+            if len(ways) == 1 or (ways and (len(ways) == 2 or all_enter) and lengths[ways[0]] > lengths[ways[1]]):
+                return ways[0]
+            if len(ways) % 2 == 0:
+                return None
+            # Of three or five branches that in the middle may as well be straight.
+            ways.sort(key=lambda link: self.position[(link.source, *self.lanes[link], link.target)[-2 if up else 1]])
+            return ways[len(ways) // 2]
 
         wanted = {}
         for item in range(self.items):
             # Of what comes into the drawing the last is what was made last.
-            found = longest(into[item], {one: self.depth[one.source] or one.source - self.items for one in into[item]})
+            found = longest(
+                into[item], {one: self.depth[one.source] or one.source - self.items for one in into[item]}, up=True
+            )
             if found is None:
                 continue
-            back = longest(out[found.source], {one: height[one.target] for one in out[found.source]})
+            back = longest(out[found.source], {one: height[one.target] for one in out[found.source]}, up=False)
             if back is found or (self.lanes[found] and len(out[found.source]) > 1):
                 wanted[item] = self.lanes[found][-1] if self.lanes[found] else found.source
         for link, way in self.lanes.items():

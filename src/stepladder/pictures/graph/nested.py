@@ -17,7 +17,7 @@ _GAP = 14.0
 _EXIT_GAP = 9.0
 _SLOPE, _STEEPEST = 0.09, 22.0
 _PORTS = 12.0
-_SAME = 0.5
+_SAME, _TINY = 0.5, 1e-6
 
 
 _Ends = tuple[Node | Frame | None, Node | Frame | None, Node]
@@ -225,7 +225,7 @@ class _Laid:
             for step in _steps(link, self.drawing):
                 if step in self.bends:
                     top, bottom = self.bends[step]
-                    if top > y:
+                    if top > y + _TINY:
                         pieces[Segment(x, y, x, top)] = None
                     end = self._ends(step)[1] - self.axis
                     pieces[Segment(x, top, end, bottom)] = None
@@ -236,7 +236,7 @@ class _Laid:
                 radius, beside = self.sizes[child].radius, x + self.axis - self.drawing.x[link.target]
                 tip += radius - sqrt(max(radius**2 - beside**2, 0.0))
                 self.tips.append((x, tip))
-            if tip > y:
+            if tip > y + _TINY:
                 pieces[Segment(x, y, x, tip)] = None
         self.pieces = list(pieces)
 

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stepladder.pictures.graph import words
+from stepladder.pictures.graph.channels import channels_of
 from stepladder.pictures.graph.words import Facts
 
 MOST_NODES = 60
 """Nodes above which a net is folded where no depth is given."""
+
+_ALIKE = ("kind", "output_shape", "parameters", "shared", "macs", "kernel", "stride", "padding", "dilation")
+"""What rows of identical blocks have in common."""
 
 
 @dataclass(eq=False)
@@ -33,6 +37,7 @@ class Node:
         shares: parameters by colour, of a folded block.
         sign: of a join that is drawn as a circle.
         is_concat: whether maps are laid side by side.
+        parts: of a concatenation the colours and channels of what is laid side by side.
     """
 
     identity: str
@@ -49,6 +54,7 @@ class Node:
     shares: tuple[tuple[str, int], ...] = ()
     sign: str = ""
     is_concat: bool = False
+    parts: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(eq=False)
@@ -115,6 +121,7 @@ class _Builder:
             for source in dict.fromkeys(row["inputs"]):
                 if 0 <= source < index:
                     self.readers[source].append(index)
+        self.channels, self.input_channels = channels_of(facts)
         self.unit: dict[int, int] = {}  # row: first row of its unit
         self.block: dict[int, dict[str, Any]] = {}  # first row of a unit: the block that it is
         self.times: Counter[int] = Counter()
@@ -176,12 +183,15 @@ class _Builder:
         if row["note"] == "never called" or len(sources) != 1:
             return index
         (source,) = sources
+        readers = self.readers[source]
+        if row["kind"] == "Identity" and not self.readers[index] and index not in self.facts["outputs"]:
+            readers = [index]  # what reads on reads past it
         light = row["role"] in words.FOLDABLE or (row["role"] == "other" and not row["parameters"] and not row["macs"])
         if (
             not light
             or source < 0
             or source >= index
-            or self.readers[source] != [index]
+            or readers != [index]
             or source in self.facts["outputs"]
             or owner[source] != owner[index]
         ):
@@ -212,25 +222,26 @@ class _Builder:
                 self.times[first] = 1
 
     def _repeats(self, before: int, start: int, end: int, owner: list[int]) -> bool:
-        """Whether the block of these rows does again what the unit does, on what that gives and nothing else."""
-        length = end - start
-        if start < length or self.unit[start - 1] != before or owner[start] != owner[before]:
+        """Whether the block of these rows does to what the unit gives what the unit's last block did to its source."""
+        first = 2 * start - end
+        if first < 0 or self.unit[start - 1] != before or owner[start] != owner[before]:
             return False
-        outside = {source for index in range(start, end) for source in self.rows[index]["inputs"]}
-        outside = {source for source in outside if source < start}
-        read_later = any(reader >= end for index in range(start - length, start) for reader in self.readers[index])
-        if len(outside) != 1 or min(outside) < start - length or read_later:
+        if any(first <= index < start for index in self.facts["outputs"]):
             return False
-        if any(start - length <= index < start for index in self.facts["outputs"]):
+        if any(reader >= end for index in range(first, start) for reader in self.readers[index]):
             return False
-        return self._signature(start - length, start) == self._signature(start, end)
-
-    def _signature(self, start: int, end: int) -> list[tuple[Any, ...]]:
-        names = ("kind", "output_shape", "parameters", "shared", "macs", "kernel", "stride", "padding", "dilation")
-        return [
-            (*(row[name] for name in names), [max(source - start, -1) for source in row["inputs"]])
-            for row in self.rows[start:end]
-        ]
+        follows = False
+        for one, other in zip(self.rows[first:start], self.rows[start:end], strict=True):
+            if any(one[name] != other[name] for name in _ALIKE) or len(one["inputs"]) != len(other["inputs"]):
+                return False
+            for source, again in zip(one["inputs"], other["inputs"], strict=True):
+                if first <= again < start:
+                    follows = True
+                    if source >= first:
+                        return False
+                elif source - first != again - start if again >= start else source != again:
+                    return False
+        return follows
 
     def _units(self) -> dict[int, list[int]]:
         units: dict[int, list[int]] = {}
@@ -251,8 +262,7 @@ class _Builder:
                 and block["rows"][1] <= self.frames[other]["rows"][1]
             ]
             parent = made[around[-1]] if around else root
-            # Names are paths; inside its parent's frame the rest of a path is enough.
-            made[-1].name = block["name"].removeprefix(f"{self.frames[around[-1]]['name']}." if around else "")
+            made[-1].name = _inside(block["name"], self.frames[around[-1]]["name"] if around else "")
             parent.children.append(made[-1])
         for first, node in nodes.items():
             (made[owner[first]] if owner[first] >= 0 else root).children.append(node)
@@ -271,7 +281,7 @@ class _Builder:
             return Node(colour="other", title="never called", chain=_counted(len(rows), "layer"), **common)
         common |= {
             "shape": tuple(last["output_shape"]),
-            "channels": words.channels(last),
+            "channels": self.channels[rows[-1]],
             "sees": words.sees(last),
         }
         if first in self.block:
@@ -292,15 +302,39 @@ class _Builder:
         return Node(
             colour=words.colour_key(head),
             title=words.operation(head),
-            chain=" · ".join(words.operation(self.rows[index]) for index in rows[1:]),
+            chain=" · ".join(
+                words.operation(self.rows[index]) for index in rows[1:] if self.rows[index]["kind"] != "Identity"
+            ),
             sign=words.sign(head),
             is_concat=head["role"] == "concat",
+            parts=self._parts(head) if head["role"] == "concat" else (),
             **common,
         )
 
+    def _parts(self, row: dict[str, Any]) -> tuple[tuple[str, int], ...]:
+        """Return the colours and channels of what a concatenation lays side by side."""
+        sources, shapes = row["inputs"], row["input_shapes"]
+        if len(sources) != len(shapes):
+            # Several pieces of one map: there are more shapes than sources.
+            sources = [sources[0] if len(sources) == 1 else None] * len(shapes)
+        # What is laid side by side differs along that axis only.
+        axis = next((axis for axis, sizes in enumerate(zip(*shapes, strict=False)) if len(set(sizes)) > 1), 0)
+        return tuple(
+            (self._colour(source), shape[axis] if shape else 1) for source, shape in zip(sources, shapes, strict=True)
+        )
+
+    def _colour(self, source: int | None) -> str:
+        if source is None:
+            return "join"
+        if source < 0:
+            return "input"
+        first = self.unit[source]
+        return "block" if first in self.block else words.colour_key(self.rows[first])
+
     def _names(self, first: int) -> str:
-        """Return the name of a folded block, or those of several that were merged, such as ``layer3.1 … 5``."""
-        name = str(self.block[first]["name"])
+        """Return the name of a folded block, or those of several that were merged, such as ``1 … 5``."""
+        around = self._owners()[first]
+        name = _inside(self.block[first]["name"], self.frames[around]["name"] if around >= 0 else "")
         if self.times[first] == 1:
             return name
         last = max(start for start in self.block if self.unit[start] == first)
@@ -310,8 +344,8 @@ class _Builder:
         given = self.facts["inputs"][number]
         shape = tuple(given["shape"])
         several = len(self.facts["inputs"]) > 1
-        channels = shape[0] if len(shape) > 2 else shape[-1] if shape else 1
-        return Node(f"input-{number + 1}", "input", given["name"] if several else "input", "", shape, max(channels, 1))
+        title = given["name"] if several else "input"
+        return Node(f"input-{number + 1}", "input", title, "", shape, self.input_channels[number])
 
     def _output(self, number: int, source: int) -> Node:
         several = len(self.facts["outputs"]) > 1
@@ -319,7 +353,12 @@ class _Builder:
         if source < 0:
             return Node(f"output-{number + 1}", "input", title, "", tuple(self.facts["inputs"][-1 - source]["shape"]))
         row = self.rows[source]
-        return Node(f"output-{number + 1}", "input", title, "", tuple(row["output_shape"]), words.channels(row))
+        return Node(f"output-{number + 1}", "input", title, "", tuple(row["output_shape"]), self.channels[source])
+
+
+def _inside(name: str, around: str) -> str:
+    """Return the rest of a path, where what it begins with is written on the frame around it."""
+    return name.removeprefix(f"{around}.") if around else name
 
 
 def _first_row(child: Node | Frame) -> int:

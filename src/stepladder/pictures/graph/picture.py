@@ -20,7 +20,7 @@ from stepladder.pictures.graph import words
 from stepladder.pictures.graph.cards import LONGEST, cut, draw_node, measured, scale, size_of
 from stepladder.pictures.graph.layout import FramePlace, Layout, Place
 from stepladder.pictures.graph.nested import layout_of
-from stepladder.pictures.graph.nodes import Frame, Graph, Node, graph_of
+from stepladder.pictures.graph.nodes import Frame, Graph, graph_of
 
 _MARGIN = 20.0
 _NARROWEST = 380.0
@@ -67,9 +67,8 @@ def graph(facts: dict[str, Any], depth: int | None = None) -> Figure:
         for frame in layout.frames:
             _draw_frame(axes, frame, left, head)
         _draw_edges(axes, layout, left, head)
-        before = _sources(drawn)
         for node, place in layout.places.items():
-            draw_node(axes, node, Place(place.x + left, place.top + head, place.size), before.get(node, []))
+            draw_node(axes, node, Place(place.x + left, place.top + head, place.size))
         y = head + layout.height + 28
         for line in legend:
             _draw_legend(axes, line, y)
@@ -102,13 +101,6 @@ def save(facts: dict[str, Any], path: Path, depth: int | None = None) -> None:
             repair="write an SVG file, or give a smaller depth",
         )
     write_bytes(path, style.save(figure, suffix))
-
-
-def _sources(drawn: Graph) -> dict[Node, list[Node]]:
-    sources: dict[Node, list[Node]] = {}
-    for source, target in drawn.edges:
-        sources.setdefault(target, []).append(source)
-    return sources
 
 
 def _name(frame: Frame) -> str:

@@ -61,6 +61,8 @@ _SPELLINGS = {
     "scaleddotproductattention": "attention",
     "linear": "linear",
     "lazylinear": "linear",
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
 }
 _NORMS = {"batch": "BN", "syncbatch": "BN", "layer": "LN", "group": "GN", "instance": "IN", "rms": "RMSNorm"}
 _UNITS = ("", "k", "M", "G", "T")
@@ -85,12 +87,11 @@ def sign(row: Facts) -> str:
 
 def operation(row: Facts) -> str:
     """Return what a row does in a few words, such as ``3×3 conv s2`` or ``BN``."""
-    role, kernel = row["role"], "×".join(map(str, row["kernel"] or ()))
-    kind = _plain(row["kind"])
+    role, kind = row["role"], _plain(row["kind"])
     if role in ("convolution", "transposed"):
-        return f"{kernel} {_convolution(row)}{_steps(row)}".strip()
+        return _of_kernel(row, _convolution(row)) + _steps(row)
     if role == "pool":
-        return _pool(row, kernel, kind)
+        return _pool(row, kind)
     if role == "upsample":
         return f"upsample{_ratio(row)}"
     if role == "norm":
@@ -116,16 +117,6 @@ def sees(row: Facts) -> str:
     return "sees ?" if None in field else f"sees {size(field)}"
 
 
-def channels(row: Facts) -> int:
-    """Return how many values there are at each place of what a row gives: channels or features."""
-    shape = row["output_shape"]
-    if not shape:
-        return 1
-    field = row["receptive_field"]
-    first = len(shape) >= 3 if not field else len(field) < len(shape)
-    return max(1, int(shape[0] if first or len(shape) == 1 else shape[-1]))
-
-
 def compact(count: int) -> str:
     """Return a count in at most five characters: 950, 1.2k, 36.9k, 3.4M; nothing for 0."""
     if not count:
@@ -141,6 +132,12 @@ def compact(count: int) -> str:
 
 def _plain(kind: str) -> str:
     return kind.lower().replace("_", "")
+
+
+def _of_kernel(row: Facts, what: str) -> str:
+    """Return what has a kernel with its size: ``3×3 conv``, and ``1-D conv k3`` where there is one axis."""
+    kernel: Sequence[int] = row["kernel"] or ()
+    return f"1-D {what} k{kernel[0]}" if len(kernel) == 1 else f"{size(kernel)} {what}" if kernel else what
 
 
 def _convolution(row: Facts) -> str:
@@ -161,14 +158,15 @@ def _steps(row: Facts) -> str:
     )
 
 
-def _pool(row: Facts, kernel: str, kind: str) -> str:
+def _pool(row: Facts, kind: str) -> str:
+    kernel = row["kernel"]
     whole = all(length == 1 for length in row["output_shape"][1:])
     what = "max pool" if "max" in kind else "avg pool" if "avg" in kind or "mean" in kind else kind
-    if row["token"] == "GAP" or (not kernel and whole) or (kernel and row["kernel"] == row["input_shape"][1:]):
+    if row["token"] == "GAP" or (not kernel and whole) or (kernel and kernel == row["input_shape"][1:]):
         return f"global {what}"
     # A stride equal to the kernel is what pooling is understood to have.
-    stride = f" s{_short(row['stride'])}" if kernel and row["stride"] != row["kernel"] else ""
-    return f"{kernel} {what}{stride}".strip()
+    stride = f" s{_short(row['stride'])}" if kernel and row["stride"] != kernel else ""
+    return _of_kernel(row, what) + stride
 
 
 def _ratio(row: Facts) -> str:
