@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,8 @@ from stepladder.commands.subjects import kind_of, net_text, unknown
 from stepladder.errors import InspectionError, SpecError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from stepladder.inspection.summary import BudgetVerdict, Summary
     from stepladder.layers import Shape
 
@@ -133,18 +136,29 @@ def _describe_code(target: str, asked: _Asked) -> Summary:
     from stepladder.inspection.references import parse_reference
 
     parse_reference(target)  # mistakes in it are told first
-    if not asked.inputs:
-        raise SpecError(
-            "a module does not say what it takes",
-            given=target,
-            repair="give it --input 3x224x224, once for each input; --input 128:int64 for whole numbers",
-        )
     inputs = parse_inputs(asked.inputs)
     from stepladder.inspection.loading import loaded
     from stepladder.inspection.module import inspect as inspect_module
 
     with loaded(target) as subject:
+        if not inputs:
+            raise _no_inputs(target, subject)
         return inspect_module(subject, inputs, batch=None if asked.no_batch else 1, objects=asked.objects)
+
+
+def _no_inputs(target: str, subject: nn.Module | Callable[[], nn.Module]) -> SpecError:
+    from torch import nn
+
+    from stepladder.inspection.failures import forward_of
+    from stepladder.inspection.unfilled import unfilled
+
+    with unfilled():
+        module = subject if isinstance(subject, nn.Module) else subject()
+    return SpecError(
+        f"a module does not say of what shape its inputs are: {forward_of(module)}",
+        given=target,
+        repair="give --input 3x224x224, once for each input; --input 128:int64 for whole numbers",
+    )
 
 
 def _shape_of(folder: str) -> tuple[int, int, int]:

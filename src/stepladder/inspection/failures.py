@@ -93,6 +93,11 @@ def refuse(module: nn.Module, shapes: Sequence[Shape], dtypes: Sequence[str]) ->
         raise RuntimeError(f"{type(module).__name__} does not fit")
 
 
+def forward_of(module: nn.Module) -> str:
+    """Return what a module's forward takes, as it is written: ``forward(x, *, mask=None)``."""
+    return "forward" + re.sub(r" -> .*$", "", str(inspect.signature(module.forward)))
+
+
 def _arguments_said(message: str) -> list[int]:
     """Return the axis or the shape that a message of torch names, in place of a function's arguments."""
     if match := re.search(r"except in dimension (-?\d+)", message):
@@ -119,9 +124,8 @@ def _wrong_call(error: BaseException, module: nn.Module | None, net: nn.Module |
     owner = next((one for one in (module, net) if one is not None and type(one).__qualname__ == match[1]), None)
     if owner is None:
         return Misfit("other arguments", "call it with those", f"{match[1]}.forward() {match[2]}")
-    signature = inspect.signature(owner.forward)
-    parameters = list(signature.parameters.values())
-    needs = "the arguments of forward" + re.sub(r" -> .*$", "", str(signature))
+    parameters = list(inspect.signature(owner.forward).parameters.values())
+    needs = f"the arguments of {forward_of(owner)}"
     named = re.findall(r"'(\w+)'", match[2])
     if owner is not net:
         return Misfit(needs, f"call it with them: {type(owner).__name__}.forward() {match[2]}")
