@@ -208,6 +208,8 @@ def test_a_layer_with_a_forward_of_its_own_is_not_refused() -> None:
 
     refuse(Casting(3, 8), [(1, 3)], ["int64"])
     refuse(nn.Linear(3, 8), [(1, 3)], ["float32"])
+    with torch.autocast("cpu", torch.bfloat16):
+        refuse(nn.Linear(3, 8), [(1, 3)], ["bfloat16"])
 
 
 FUNCTIONS: list[tuple[str, Callable[..., object], Sequence[Shape], str, str]] = [
@@ -296,6 +298,17 @@ def test_what_a_forward_raises_itself_is_told_with_its_line() -> None:
     assert failure.got.startswith("3×4×5; it raised ValueError: only squares (")
     assert f"{Path(__file__).name}, line " in failure.got
     assert Path(__file__).name in failure.repair
+
+
+def test_a_layer_that_only_calls_itself_a_convolution_is_told_by_its_message() -> None:
+    class Odd(nn.Conv2d):
+        def __init__(self) -> None:
+            nn.Module.__init__(self)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mean(7)
+
+    assert "an axis 7" in fails(Odd, (3, 8, 8)).needs
 
 
 def test_a_module_without_a_forward_is_told() -> None:

@@ -16,7 +16,7 @@ from stepladder.inspection.places import place_of, said
 from stepladder.inspection.summary import Failure
 from stepladder.layers import Shape
 
-_LENIENT = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.MultiheadAttention)
+_LENIENT = (nn.Linear, nn.modules.conv._ConvNd)
 
 
 def explain(
@@ -57,15 +57,10 @@ def explain(
     given = Given(tuple(shapes), tuple(dtypes), outside, batch)
     got = " and ".join(text(shape, batch) for shape in shapes) or "no tensors"
     place = place_of(error)
-    wrong = None
-    if not isinstance(error, TypeError) or ".forward()" not in str(error):
-        wrong = of_module(module, given) if module is not None else None
-        if function and wrong is None:
-            if not arguments and not keywords:
-                arguments = _arguments_said(str(error))
-            wrong = of_function(function, given, arguments, keywords)
-    else:
-        wrong = _wrong_call(error, module, net, given)
+    try:
+        wrong = _from_shapes(error, module, function, given, arguments, keywords or {}, net)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        wrong = None  # a layer that calls itself what it is not: what torch said has to do
     wrong = wrong or _from_message(error, given)
     if wrong is None:
         where = place and f" ({place})"
@@ -77,6 +72,25 @@ def explain(
         more = f", {wrong.got}" if wrong.got and wrong.got != got else ""
         got = (f"{got}{more}" if shapes else wrong.got or got) + where
     return Failure(layer or kind, kind, got, wrong.needs, wrong.repair, wrong.shape)
+
+
+def _from_shapes(
+    error: BaseException,
+    module: nn.Module | None,
+    function: str,
+    given: Given,
+    arguments: Sequence[object],
+    keywords: Mapping[str, object],
+    net: nn.Module | None,
+) -> Misfit | None:
+    if isinstance(error, TypeError) and ".forward()" in str(error):
+        return _wrong_call(error, module, net, given)
+    wrong = of_module(module, given) if module is not None else None
+    if wrong is None and function:
+        if not arguments and not keywords:
+            arguments = _arguments_said(str(error))
+        wrong = of_function(function, given, arguments, keywords)
+    return wrong
 
 
 def refuse(module: nn.Module, shapes: Sequence[Shape], dtypes: Sequence[str]) -> None:

@@ -77,7 +77,7 @@ def same_type(module: nn.Module, given: Given) -> Misfit | None:
     if weight is None or not given.dtypes or not weight.dtype.is_floating_point:
         return None
     wanted, found = str(weight.dtype).removeprefix("torch."), given.dtypes[0]
-    if found == wanted or torch.is_autocast_enabled():
+    if found == wanted or torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
         return None
     repair = f"convert it before: x.to(torch.{wanted})"
     if given.outside:
