@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from contest import (
     Contestant,
@@ -36,6 +37,9 @@ from contest import (
     write_rows,
 )
 from readme import put_between
+
+if TYPE_CHECKING:
+    from stepladder.inspection.summary import Summary
 
 NAME = "inspect_speed"
 OURS, TORCHINFO, ON_META = "stepladder", "torchinfo", "torchinfo on the meta device"
@@ -89,18 +93,17 @@ def laps(who: str, times: int) -> Iterator[Lap]:
         yield Lap(times, perf_counter() - began)
 
 
-def billion() -> Callable[[], str]:
-    """Return what describes a transformer of 20 layers of width 2,048, 1,007,902,720 parameters, as text."""
+def billion() -> Callable[[], Summary]:
+    """Return what describes a transformer of 20 layers of width 2,048, of which there is only the building function."""
     from torch import nn
 
     from stepladder.inspection.module import inspect
 
     def build() -> nn.Module:
-        return nn.TransformerEncoder(
-            nn.TransformerEncoderLayer(2048, 16, 8192, batch_first=True), 20, enable_nested_tensor=False
-        )
+        layer = nn.TransformerEncoderLayer(2048, 16, 8192, batch_first=True)
+        return nn.TransformerEncoder(layer, 20, enable_nested_tensor=False)
 
-    return lambda: str(inspect(build, (128, 2048)))
+    return lambda: inspect(build, (128, 2048))
 
 
 def once(who: str) -> None:
@@ -108,9 +111,12 @@ def once(who: str) -> None:
     describe = billion() if who == BILLION else describer(who)
     before = peak_bytes()
     began = perf_counter()
-    describe()
-    seconds = perf_counter() - began
-    print(json.dumps({"seconds": seconds, "peak_bytes_before": before, "peak_bytes": peak_bytes()}))
+    described = describe()
+    str(described)
+    row = {"seconds": perf_counter() - began, "peak_bytes_before": before, "peak_bytes": peak_bytes()}
+    if not isinstance(described, str):
+        row["parameters"] = described.totals.parameters
+    print(json.dumps(row))
 
 
 def peak_bytes() -> int | None:
@@ -164,8 +170,8 @@ def text(rows: list[Row]) -> str:
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     return (
         f"{table}\nMedians, in brackets the lowest and the highest; ratios are taken within a round. A transformer of "
-        f"1,007,902,720 parameters, given as a function that builds it, takes {seconds:.2f} s in a new process, whose "
-        f"memory is {peak:.0f} MiB at its highest, {before:.0f} MiB of them before the net is looked at. One thread; "
+        f"{big[0]['parameters']:,} parameters, given as a function that builds it, takes {seconds:.2f} s in a new "
+        f"process, whose memory is {peak:.0f} MiB at its highest, {before:.0f} MiB of them before the net is looked at. One thread; "
         "measured by `python benchmarks/inspect_speed.py`.\n"
     )
 
