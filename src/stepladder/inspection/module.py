@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from stepladder.errors import InspectionError, SpecError
 from stepladder.inspection.copies import is_empty, stand_in, untouched
+from stepladder.inspection.failures import explain
 from stepladder.inspection.findings import find
 from stepladder.inspection.oneline import describe
 from stepladder.inspection.placed import Placed
 from stepladder.inspection.roles import is_layer, kind_of, role_of_module
 from stepladder.inspection.summary import Block, Failure, Field, Input, Row, Summary, Totals
-from stepladder.inspection.trace import Step, Stop, Trace, ValueNeededError
+from stepladder.inspection.trace import Step, Trace, ValueNeededError
 from stepladder.inspection.unfilled import unfilled
 from stepladder.layers import Shape
 from stepladder.notation import Net
@@ -64,8 +65,8 @@ def inspect(
     """
     if isinstance(subject, str):
         subject = Net.parse(subject)
-    named, given = _given(inputs, batch)
     if isinstance(subject, Net):
+        named, given = _given(inputs, batch, "float32")
         (only, *others) = [*given, *named.values()] or [Input("input", ())]
         if others or len(only.shape) != 3:
             raise SpecError("a one-line net takes one image", given=str(inputs), repair="say (channels, rows, columns)")
@@ -76,6 +77,7 @@ def inspect(
         with untouched(), unfilled():
             subject = _module(build())
     subject = _unwrapped(subject)
+    named, given = _given(inputs, batch, _dtype(subject))
     name = type(subject).__name__
     described = [*given, *named.values()]
     with untouched():
@@ -95,25 +97,35 @@ def inspect(
         return _summary(subject, name, trace, error, described, batch, objects, notes)
 
 
-def _given(inputs: Inputs, batch: int | None) -> tuple[dict[str, Input], list[Input]]:
+def _given(inputs: Inputs, batch: int | None, dtype: str) -> tuple[dict[str, Input], list[Input]]:
     """Return the inputs by name and those by place."""
     if isinstance(inputs, Mapping):
-        return {name: _input(value, name, batch) for name, value in inputs.items()}, []
+        return {name: _input(value, name, batch, dtype) for name, value in inputs.items()}, []
     if isinstance(inputs, Tensor | Input) or _is_shape(inputs):
         inputs = [inputs]  # type: ignore[list-item]
     if not isinstance(inputs, list | tuple):
         raise SpecError("these are no inputs", given=repr(inputs), repair="give a shape such as (3, 224, 224)")
     several = len(inputs) > 1
-    found = [_input(value, f"input {number + 1}" if several else "input", batch) for number, value in enumerate(inputs)]
+    found = [
+        _input(value, f"input {number + 1}" if several else "input", batch, dtype)
+        for number, value in enumerate(inputs)
+    ]
     named = {one.name: one for one in found if one.name.isidentifier() and one.name != "input"}
     return named, [one for one in found if one.name not in named]
+
+
+def _dtype(subject: object) -> str:
+    """Return the type of the values that a net takes if nothing else is said: that of its weights."""
+    parameters = subject.parameters() if isinstance(subject, nn.Module) else ()
+    types = (str(one.dtype).removeprefix("torch.") for one in parameters if one.dtype.is_floating_point)
+    return next(types, "float32")
 
 
 def _is_shape(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str) and all(type(size) is int for size in value)
 
 
-def _input(value: Any, name: str, batch: int | None) -> Input:
+def _input(value: Any, name: str, batch: int | None, dtype: str) -> Input:
     if isinstance(value, Input):
         return value if value.name else Input(name, value.shape, value.dtype)
     if isinstance(value, Tensor):
@@ -124,7 +136,7 @@ def _input(value: Any, name: str, batch: int | None) -> Input:
             raise SpecError(
                 "sizes are at least 1", given=str(tuple(value)), repair="give a shape such as (3, 224, 224)"
             )
-        return Input(name, tuple(value))
+        return Input(name, tuple(value), dtype)
     raise SpecError("this is no input", given=repr(value), repair="give a shape such as (3, 224, 224), or a tensor")
 
 
@@ -257,7 +269,7 @@ def _summary(
     )
     if error is None:
         return summary
-    failure = _failure(error, trace.stop, batch)
+    failure = _failure(error, trace, batch)
     raise InspectionError(replace(summary, failure=failure)) from None
 
 
@@ -332,7 +344,7 @@ def _field(placed: Placed, axes: Mapping[int, tuple[int, ...]]) -> Field | None:
         known = [sight for sight in sights if sight is not None]
         return Field(
             tuple(sight.size() for sight in known),
-            tuple(sight.grid for sight in known),
+            tuple(sight.jump(placed.dims, [other for other in known if other is not sight]) for sight in known),
             tuple(sight.start() for sight in known),
             all(sight.aligned for sight in known),
             next((sight.unknown for sight in known if sight.unknown), ""),
@@ -425,7 +437,18 @@ def _remarks(trace: Trace) -> list[str]:
     return []
 
 
-def _failure(error: Exception, stop: Stop | None, batch: int | None) -> Failure:
+def _failure(error: Exception, trace: Trace, batch: int | None) -> Failure:
+    stop = trace.stop
     assert stop is not None
-    got = ", ".join("×".join(map(str, shape)) for shape in _shapes(stop.taken, batch))
-    return Failure(stop.name, stop.kind, got, _first_line(str(error)), "")
+    return explain(
+        error,
+        stop.kind,
+        stop.module,
+        stop.function,
+        [tuple(tensor.shape) for tensor in stop.taken],
+        [str(tensor.dtype).removeprefix("torch.") for tensor in stop.taken],
+        layer=stop.name,
+        outside=any(stop.taken[0] is one for one in (*trace.arguments, *trace.named.values())) if stop.taken else False,
+        net=trace.module,
+        batch=batch,
+    )

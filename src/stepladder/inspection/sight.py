@@ -387,6 +387,36 @@ class Sight:
         high = max(term.high[0] for term in self.terms if isinstance(term, Affine))
         return None if low > high else (low + high + 1) / 2
 
+    def jump(self, dims: Iterable[Sequence[Atom]], others: Sequence[Sight] = ()) -> Fraction | None:
+        """Return how far what is seen moves from one value to the next, on average; None if it is unknown.
+
+        Args:
+            dims: the atoms of the tensor's dimensions; that which moves farthest counts.
+            others: sights of other axes: steps along them are none along this one, also where a dimension holds both.
+        """
+        moves = set()
+        for term in self.terms:
+            if isinstance(term, Loose):
+                return self.grid
+            along = [(dim, [atom for atom in dim if atom in term.jumps]) for dim in dims]
+            farthest = max(
+                ((abs(term.jumps[moving[0]]) * moving[0].size, dim, moving[0]) for dim, moving in along if moving),
+                key=lambda found: found[0],
+                default=None,
+            )
+            if farthest is not None:
+                _, dim, atom = farthest
+                inner = prod(
+                    one.size
+                    for one in dim[list(dim).index(atom) + 1 :]
+                    if not any(other.depends_on(one) for other in others)
+                )
+                turn = len(term.low) if atom is term.phased else 1
+                moves.add(Fraction(term.jumps[atom], inner * turn))
+        if len(moves) > 1:
+            return None
+        return moves.pop() if moves else self.grid
+
     def interval(self, indices: Mapping[Atom, int]) -> tuple[Bound, Bound] | None:
         """Return the first and the last pixel that the value at these indices sees; None if that is unknown."""
         if not self.terms:

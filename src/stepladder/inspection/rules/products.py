@@ -77,9 +77,9 @@ def _embedding(call: Call) -> Sequence[Placed]:
 
 def _dimensions(args: Sequence[Any], kwargs: dict[str, Any], position: int = 1) -> list[int]:
     chosen = args[position] if len(args) > position else kwargs.get("dim")
-    if chosen is None or chosen == [] or isinstance(chosen, bool):
-        return list(range(args[0].dim()))
-    return [chosen] if isinstance(chosen, int) else list(chosen)
+    if type(chosen) is int:
+        return [chosen]
+    return list(chosen) if isinstance(chosen, list | tuple) and chosen else list(range(args[0].dim()))
 
 
 @rule(
@@ -90,9 +90,8 @@ def _reduced(call: Call) -> Sequence[Placed]:
     placed = call.lookup(call.args[0])
     if len(call.args) > 1 and isinstance(call.args[1], Tensor):
         return [together([placed, call.lookup(call.args[1])])]  # the larger of two tensors
-    dimensions = _dimensions(call.args, call.kwargs)
-    if len(call.args) > 2 and isinstance(call.args[1], int | float) and isinstance(call.args[2], list | tuple):
-        dimensions = list(call.args[2])  # a norm, whose order comes first
+    norm = call.operation.overloadpacket in (aten.norm, aten.linalg_vector_norm)
+    dimensions = _dimensions(call.args, call.kwargs, 2 if norm else 1)  # a norm's order comes first
     return [placed.reduced(dimensions, keep=one.dim() == len(placed.dims)) for one in call.given]
 
 
