@@ -171,8 +171,8 @@ def text(rows: list[Row]) -> str:
     return (
         f"{table}\nMedians, in brackets the lowest and the highest; ratios are taken within a round. A transformer of "
         f"{big[0]['parameters']:,} parameters, given as a function that builds it, takes {seconds:.2f} s in a new "
-        f"process, whose memory is {peak:.0f} MiB at its highest, {before:.0f} MiB of them before the net is looked at. "
-        "One thread; measured by `python benchmarks/inspect_speed.py`.\n"
+        f"process, whose memory is {peak:.0f} MiB at its highest, {before:.0f} MiB of them before the net is looked "
+        "at. One thread; measured by `python benchmarks/inspect_speed.py`.\n"
     )
 
 
