@@ -16,6 +16,7 @@ from math import inf
 
 _SWEEPS = 12
 _MOVES = 40
+_STILL, _LITTLE = 0.01, 3.0
 
 
 @dataclass(frozen=True)
@@ -223,19 +224,26 @@ class _Proper:
                 pulls[b].append((a, shift))
                 pulls[a].append((b, -shift))
         x, order = _packed(left, right)
+
+        def within(one: int, wanted: float) -> float:
+            low = max((x[other] + apart for other, apart in left[one].items()), default=-inf)
+            high = min((x[other] - apart for other, apart in right[one].items()), default=inf)
+            return max(low, min(wanted, high))
+
         for move in range(_MOVES):
             moved = 0.0
             for one in order if move % 2 else reversed(order):
-                if not pulls[one]:
-                    continue
-                wanted = sum(x[other] + shift for other, shift in pulls[one]) / len(pulls[one])
-                low = max((x[other] + apart for other, apart in left[one].items()), default=-inf)
-                high = min((x[other] - apart for other, apart in right[one].items()), default=inf)
-                wanted = max(low, min(wanted, high))
-                moved = max(moved, abs(wanted - x[one]))
-                x[one] = wanted
-            if moved < 0.01:
+                if pulls[one]:
+                    to = within(one, sum(x[other] + shift for other, shift in pulls[one]) / len(pulls[one]))
+                    moved = max(moved, abs(to - x[one]))
+                    x[one] = to
+            if moved < _STILL:
                 break
+        # What is straight but for a little is made straight.
+        for one in order:
+            aside = min((x[other] + shift - x[one] for other, shift in pulls[one]), key=abs, default=inf)
+            if abs(aside) < _LITTLE:
+                x[one] = within(one, x[one] + aside)
         return [x[spine[vertex]] + offset[vertex] for vertex in range(len(self.extents))]
 
     def _gap(self, one: int, other: int, gap: float) -> float:

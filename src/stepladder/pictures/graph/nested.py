@@ -17,7 +17,7 @@ _GAP = 14.0
 _EXIT_GAP = 9.0
 _SLOPE, _STEEPEST = 0.09, 22.0
 _PORTS = 12.0
-_SAME, _TINY = 0.5, 1e-6
+_SAME, _TINY = 0.01, 1e-6
 
 
 _Ends = tuple[Node | Frame | None, Node | Frame | None, Node]

@@ -179,22 +179,14 @@ class _Builder:
 
     def _followed(self, index: int, row: dict[str, Any], owner: list[int]) -> int:
         """Return the unit of the layer that a row is written on; the row itself if it is a node of its own."""
-        sources = set(row["inputs"])
-        if row["note"] == "never called" or len(sources) != 1:
+        source = row["inputs"][0] if len(set(row["inputs"])) == 1 else -1
+        if row["note"] == "never called" or not 0 <= source < index:
             return index
-        (source,) = sources
         readers = self.readers[source]
         if row["kind"] == "Identity" and not self.readers[index] and index not in self.facts["outputs"]:
             readers = [index]  # what reads on reads past it
         light = row["role"] in words.FOLDABLE or (row["role"] == "other" and not row["parameters"] and not row["macs"])
-        if (
-            not light
-            or source < 0
-            or source >= index
-            or readers != [index]
-            or source in self.facts["outputs"]
-            or owner[source] != owner[index]
-        ):
+        if not light or readers != [index] or source in self.facts["outputs"] or owner[source] != owner[index]:
             return index
         return self.unit[source]
 
