@@ -133,7 +133,7 @@ views = st.sampled_from(
         Applied(lambda values: F.pixel_unshuffle(even(values), 2).sum(1, keepdim=True)),
         Applied(lambda values: values.flatten(2).reshape(values.shape) + values),
         Applied(lambda values: values.transpose(2, 3).contiguous().transpose(3, 2)),
-        nn.ReLU(inplace=True),
+        nn.ReLU(),
         nn.BatchNorm2d(1),
     ]
 )  # fmt: skip
@@ -152,12 +152,12 @@ nets = st.lists(st.one_of(parts, parts, branches), min_size=1, max_size=5).map(P
 
 SIZE = 128
 MARGIN = 24
-PERIOD = 24
+PERIOD = 48
 """Positions after which every pattern repeats: that of strides of 2 and 3 and of enlargements by 2."""
 
 
 @settings(
-    max_examples=250,
+    max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # making a net smaller takes minutes and teaches little
@@ -165,15 +165,15 @@ PERIOD = 24
 @given(nets)
 def test_fields_are_where_gradients_are(net: Positive) -> None:
     """Every pixel in a value's field has a gradient of that value at both its ends, and none lies outside."""
-    net = net.double().eval()
+    net = net.eval()
     field = last_field(net, (1, SIZE, SIZE))
     enlarges = any(isinstance(part, nn.ConvTranspose2d | nn.Upsample) for part in net.modules())
     views = any(isinstance(part, Applied) for part in net.modules())
     if enlarges and views and (field.unknown or None in field.start):
         return  # a view that cuts the pattern of an enlargement apart: not known, and said so
     assert not field.unknown
-    image = torch.ones(1, 1, SIZE, SIZE, dtype=torch.float64, requires_grad=True)
-    output = net(image * 1)  # a copy, which a part may change in place
+    image = torch.ones(1, 1, SIZE, SIZE, requires_grad=True)
+    output = net(image)
     assume(min(output.shape[2:]) > 0)
     for axis in (0, 1):
         size, jump, start = field.size[axis], field.jump[axis], field.start[axis]

@@ -53,7 +53,7 @@ def untouched() -> Iterator[None]:
     numpy = sys.modules.get("numpy.random")
     drawn = numpy.get_state() if numpy is not None else None
     cpu = torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     fast = torch.backends.mha.get_fastpath_enabled()
     try:
         # The fast path skips the layers inside a transformer's block.
@@ -74,6 +74,11 @@ def is_empty(module: nn.Module) -> bool:
     return any(tensor.is_meta for tensor in module.parameters())
 
 
+def is_made(tensor: Tensor) -> bool:
+    """Return whether a parameter or buffer has a shape; that of a lazy module has none before its first call."""
+    return not isinstance(tensor, UninitializedParameter | UninitializedBuffer)
+
+
 def _tensors(module: nn.Module) -> Iterator[Tensor]:
     seen: set[int] = set()
     for each in module.modules():
@@ -89,7 +94,7 @@ def _stand_in(tensor: Tensor, real: bool, statistic: bool) -> Tensor:
     if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
         blank: Tensor = type(tensor)(
             requires_grad=tensor.requires_grad, device="cpu" if real else "meta", dtype=tensor.dtype
-        )  # type: ignore[call-arg]
+        )  # type: ignore[no-untyped-call]
         return blank
     if isinstance(tensor, nn.Parameter):
         if real:
@@ -108,7 +113,7 @@ def _shape_only(tensor: Tensor) -> Tensor:
 def _lent(module: nn.Module, stand_ins: dict[int, Any]) -> Iterator[None]:
     """Put other tensors into a module, and afterwards everything back that its own dictionaries held."""
     kept = [(each, dict(vars(each))) for each in module.modules()]
-    inner = [
+    inner: list[tuple[dict[str, Any], dict[str, Any]]] = [
         (table, dict(table)) for each in module.modules() for table in (each._parameters, each._buffers, each._modules)
     ]
     try:

@@ -40,7 +40,7 @@ _ACTIVATIONS = frozenset(
 )
 _JOINS: dict[str, Role] = {
     "add": "add",
-    **dict.fromkeys(("cat", "concat", "concatenate", "hstack", "vstack", "stack"), "concat"),  # type: ignore[dict-item]
+    **dict.fromkeys(("cat", "concat", "concatenate", "hstack", "vstack", "stack"), "concat"),
 }
 
 

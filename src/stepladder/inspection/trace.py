@@ -9,98 +9,33 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from stepladder.inspection import rules
+from stepladder.inspection.failures import refuse
 from stepladder.inspection.placed import Placed
 from stepladder.inspection.roles import function_name, is_layer, kind_of, role_of_function, role_of_module
+from stepladder.inspection.rules.registry import Call, operations, tensors_in
 from stepladder.inspection.shortcuts import shortcut
 from stepladder.inspection.sight import Affine, Atom, Sight
-from stepladder.inspection.summary import Role
-from stepladder.layers import Window
+from stepladder.inspection.steps import Memory, Span, Step, Stop, ValueNeededError, tensors_of
+from stepladder.inspection.watching import watched
 
 aten = torch.ops.aten
 
 _RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
 _QUIET = frozenset(
-    rules.operations("detach", "clone", "_to_copy", "contiguous", "alias", "lift_fresh", "copy_", "fill_", "zero_")
-    + rules.operations("empty_like", "zeros_like", "ones_like", "_unsafe_view", "_reshape_alias", "unbind")
-    + rules.operations("split", "split_with_sizes", "unsafe_split")
+    operations("detach", "clone", "_to_copy", "contiguous", "alias", "lift_fresh", "copy_", "fill_", "zero_")
+    + operations("empty_like", "zeros_like", "ones_like", "_unsafe_view", "_reshape_alias", "unbind")
+    + operations("split", "split_with_sizes", "unsafe_split")
 )
 """Operations that move values about: no rows of their own."""
-
-
-class ValueNeededError(Exception):
-    """The module asks for the value of a tensor that has none."""
-
-
-@dataclass
-class Step:
-    """A row in the making: a layer or a function that was called."""
-
-    name: str
-    kind: str
-    role: Role
-    depth: int
-    module: nn.Module | None = None
-    taken: list[Tensor] = field(default_factory=list)
-    given: list[Tensor] = field(default_factory=list)
-    sources: dict[int, None] = field(default_factory=dict)
-    parameters: dict[str, None] = field(default_factory=dict)
-    shared: dict[str, None] = field(default_factory=dict)
-    macs: int = 0
-    window: Window | None = None
-    groups: int = 1
-    transposed: bool = False
-    kept_bytes: int = 0
-    output_bytes: int = 0
-    buffers: int = 0
-    repeated: bool = False
-    fields: list[Placed] = field(default_factory=list)
-    fields_in: list[Placed] = field(default_factory=list)
-
-
-@dataclass
-class Span:
-    """A block in the making."""
-
-    name: str
-    kind: str
-    depth: int
-    first: int
-    last: int
-    taken: list[Tensor]
-    given: list[Tensor]
-
-
-@dataclass
-class Stop:
-    """Where an error came from: the innermost layer or function that was given something when it arose."""
-
-    error: BaseException
-    name: str
-    kind: str
-    module: nn.Module | None
-    function: str
-    taken: list[Tensor]
-
-
-@dataclass
-class Memory:
-    """One piece of memory: how large it is, and from which operation to which it is needed."""
-
-    size: int
-    born: int
-    last: int
 
 
 class Trace:
@@ -160,9 +95,7 @@ class Trace:
             stack.enter_context(torch.set_grad_enabled(gradients))
             if gradients:
                 stack.enter_context(torch.autograd.graph.saved_tensors_hooks(self._pack, lambda packed: packed))
-            stack.enter_context(_watched_calls(self))
-            stack.enter_context(_Operations(self))
-            stack.enter_context(_Functions(self))
+            stack.enter_context(watched(self))
             result = self.module(*self.arguments, **self.named)
         self.outputs = tensors_of(result)
         for tensor in self.outputs:
@@ -215,7 +148,13 @@ class Trace:
         if is_layer(module):
             step.repeated = repeated
             step.buffers = 0 if repeated else _buffers(module)
-            return self._worked(step, lambda: original(module, *args, **kwargs), opened=True)
+
+            def work() -> Any:
+                if not self.real:
+                    refuse(module, [tuple(one.shape) for one in step.taken], [_dtype(one) for one in step.taken])
+                return original(module, *args, **kwargs)
+
+            return self._worked(step, work, opened=True)
         span = None
         if module is not self.module:
             span = Span(path, kind_of(module), len(self._path), len(self.steps), 0, step.taken, [])
@@ -341,7 +280,7 @@ class Trace:
 
     def operation(self, call: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run an elementary operation and note what it does."""
-        sources = rules.tensors_in((*args, *kwargs.values()))
+        sources = tensors_in((*args, *kwargs.values()))
         if any(isinstance(tensor, UninitializedParameter | UninitializedBuffer) for tensor in sources):
             return call(*args, **kwargs)  # a lazy module learns its shapes
         if not self.real and any(tensor.is_meta for tensor in sources):
@@ -364,7 +303,7 @@ class Trace:
         result = None if self.real else shortcut(call, args, kwargs)
         if result is None:
             result = call(*args, **kwargs)
-        given = rules.tensors_in(result if isinstance(result, list | tuple) else [result])
+        given = tensors_in(result if isinstance(result, list | tuple) else [result])
         self._note(call, args, kwargs, sources, given, step)
         if alone and step is not None:
             self._step = None
@@ -407,7 +346,7 @@ class Trace:
         else:
             made = tuple(makers)
         self._find_channels(call, args)
-        placed = rules.placed_after(rules.Call(call, args, kwargs, given, self.lookup))
+        placed = rules.placed_after(Call(call, args, kwargs, given, self.lookup))
         for tensor, where in zip(given, placed, strict=True):
             if any(tensor is source for source in sources):
                 self._overwritten(tensor, where, made)
@@ -499,61 +438,6 @@ class Trace:
         return shadow
 
 
-class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Return False: torch's compiler, which takes a second to import, need not be told to keep away."""
-        return False
-
-    def __init__(self, trace: Trace) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.trace = trace
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return self.trace.operation(func, args, kwargs or {})
-
-
-class _Functions(TorchFunctionMode):
-    def __init__(self, trace: Trace) -> None:
-        super().__init__()
-        self.trace = trace
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return self.trace.function(func, args, kwargs or {})
-
-
-@contextmanager
-def _watched_calls(trace: Trace) -> Iterator[None]:
-    """Let the trace see every call of a module, also one that raises, which hooks would not."""
-    original = nn.Module.__call__
-
-    def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return trace.call(module, original, args, kwargs)
-
-    nn.Module.__call__ = call  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        nn.Module.__call__ = original  # type: ignore[method-assign]
-
-
-def tensors_of(value: Any, depth: int = 6) -> list[Tensor]:
-    """Return the tensors in a value: in lists, dictionaries, dataclasses and other objects that hold some."""
-    if isinstance(value, Tensor):
-        return [value]
-    if depth == 0 or value is None or isinstance(value, str | bytes | int | float | nn.Module):
-        return []
-    if isinstance(value, Mapping):
-        inner: Iterable[Any] = value.values()
-    elif isinstance(value, list | tuple | set | frozenset):
-        inner = value
-    elif isinstance(getattr(value, "__dict__", None), dict) and not callable(value):
-        inner = vars(value).values()
-    else:
-        return []
-    return [tensor for one in inner for tensor in tensors_of(one, depth - 1)]
-
-
 def _buffers(module: nn.Module) -> int:
     return sum(one.numel() for one in module.buffers() if not isinstance(one, UninitializedBuffer))
 
@@ -569,3 +453,7 @@ def _flattens(taken: Sequence[Tensor], result: Any) -> bool:
         and before.numel() == after.numel()
         and max(before.shape[2:]) > 1
     )
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

@@ -258,13 +258,14 @@ def _repeats(nodes: Sequence[_Node], index: int) -> tuple[int, int]:
 
 def _merged(lines: Sequence[Line], period: int) -> Line:
     first, last = lines[0], lines[-1]
-    kinds = ", ".join(line.kind for line in lines[:period])
+    kinds = [line.kind for line in lines[:period]]
+    pattern = f"{period} {kinds[0]}" if len(set(kinds)) == 1 else ", ".join(kinds)
     dash = "–" if first.name.isdigit() and last.name.isdigit() else " … "
     return replace(
         first,
         name=f"{first.name}{dash}{last.name}",
         full=f"{first.full} … {last.full}",
-        kind=f"({kinds})" if period > 1 else kinds,
+        kind=f"({pattern})" if period > 1 else kinds[0],
         count=len(lines) // period,
         rows=(first.rows[0], last.rows[1]),
         output_shapes=last.output_shapes,
