@@ -88,7 +88,7 @@ def _summary(summary: Summary) -> str:
         *summary.notes,
     ]
     layers = tables.table(summary, plan.lines, LAYERS, heading(caption))
-    return box(layers, stopped, every, *map(quiet, notes))
+    return box(layers, stopped, every, *map(quiet, notes), width="80em")
 
 
 @html.register
@@ -103,8 +103,9 @@ def _nets(comparison: NetComparison) -> str:
     return box(
         f"<p>{nets}</p>",
         table("", diff_forms.TOTALS, sums, numbers=[*diff_forms.TOTAL_NUMBERS]),
-        table("", diff_forms.HEADER, pairs, numbers=[*diff_forms.NUMBERS], head=1),
+        table("", diff_forms.HEADER, pairs, numbers=[*diff_forms.NUMBERS], head=1, dense=True),
         quiet(diff_forms.legend(comparison)),
+        width="80em",
     )
 
 

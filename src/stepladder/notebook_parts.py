@@ -12,7 +12,8 @@ from stepladder.inspection.tables.html import Look
 from stepladder.inspection.tables.outline import Line
 
 _LINE = "1px solid color-mix(in srgb, currentColor 25%, transparent)"
-_CELL = f"border:0;border-bottom:{_LINE};padding:.3em .8em;vertical-align:top;background:transparent"
+_SPACE, _DENSE = "padding:.3em .8em", "padding:.2em .55em"
+_CELL = f"border:0;border-bottom:{_LINE};{_SPACE};vertical-align:top;background:transparent"
 QUIET = "opacity:.75;font-size:.92em"
 _TABLE = 'style="border-collapse:collapse;margin:.5em 0;table-layout:auto;color:inherit;font-size:1em"'
 _ROW = ' style="background:transparent"'
@@ -36,12 +37,18 @@ def table(
     foot: Sequence[str] = (),
     numbers: Sequence[int] = (),
     head: int = 0,
+    dense: bool = False,
 ) -> str:
-    """Return a table of cells that are HTML already; ``head`` is the column that names each row."""
+    """Return a table of cells that are HTML already; ``head`` is the column that names each row.
+
+    A ``dense`` table has many columns: their names wrap, and there is less space between them.
+    """
 
     def cell(index: int, content: str, scope: str = "") -> str:
         opening, closing = (f'th scope="{scope}"', "th") if scope else ("td", "td")
-        return f"<{opening} {_styled(index in numbers, bool(scope))}>{content}</{closing}>"
+        number = index in numbers
+        whole = scope != "col" if dense else number or bool(scope)
+        return f"<{opening} {_styled(number, whole, dense)}>{content}</{closing}>"
 
     def line(cells: Sequence[str]) -> str:
         made = (cell(index, content, "row" if index == head else "") for index, content in enumerate(cells))
@@ -53,9 +60,10 @@ def table(
     return f"<table {_TABLE}>{heading(caption)}<thead><tr>{tops}</tr></thead><tbody>{body}</tbody>{footer}</table>"
 
 
-def _styled(numbers: bool, heads: bool) -> str:
-    side = ("right" if numbers else "left") + (";white-space:nowrap" if numbers or heads else "")
-    return f'style="{_CELL};text-align:{side}"'
+def _styled(number: bool, whole: bool, dense: bool = False) -> str:
+    """Return a cell's style; what is ``whole`` stays on one line."""
+    side = ("right" if number else "left") + (";white-space:nowrap" if whole else "")
+    return f'style="{_CELL if not dense else _CELL.replace(_SPACE, _DENSE)};text-align:{side}"'
 
 
 def heading(text: str) -> str:
@@ -63,10 +71,10 @@ def heading(text: str) -> str:
     return f'<caption style="text-align:left;padding:.3em 0;color:inherit">{text}</caption>' if text else ""
 
 
-def box(*parts: str) -> str:
+def box(*parts: str, width: str = "64em") -> str:
     """Return the parts, HTML already, in one box that scrolls where it is too wide."""
     inner = "\n".join(part for part in parts if part)
-    return f'<div style="max-width:64em;overflow-x:auto;font-variant-numeric:tabular-nums">\n{inner}\n</div>\n'
+    return f'<div style="max-width:{width};overflow-x:auto;font-variant-numeric:tabular-nums">\n{inner}\n</div>\n'
 
 
 def _bar(share: float) -> str:
@@ -81,5 +89,7 @@ def _name(line: Line, name: str) -> str:
     return f"<strong>{indented}</strong>" if line.open else indented
 
 
-LAYERS = Look(cell=lambda numbers, _: _styled(numbers, True), bar=_bar, row=lambda _: _ROW, name=_name, table=_TABLE)
+LAYERS = Look(
+    cell=lambda numbers, _: _styled(numbers, True, True), bar=_bar, row=lambda _: _ROW, name=_name, table=_TABLE
+)
 """How notebooks show the table of layers."""
