@@ -433,6 +433,14 @@ def test_four_branches_stand_side_by_side_over_the_middle_of_where_they_meet() -
     assert layout.places[concat].x == pytest.approx(sum(xs) / 4, abs=1.0)
 
 
+def test_what_forks_in_two_stands_between_them() -> None:
+    drawn, layout = laid_out(two_inputs())
+    outputs = [layout.places[node].x for node in drawn.root.nodes() if node.identity.startswith("output")]
+    concat = next(place for node, place in layout.places.items() if node.is_concat)
+
+    assert concat.x == pytest.approx(sum(outputs) / 2)
+
+
 def test_wider_boxes_give_more_channels() -> None:
     _, layout = laid_out(unet())
     widths = {node.channels: place.size.left + place.size.right for node, place in layout.places.items()}

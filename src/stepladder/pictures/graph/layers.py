@@ -223,27 +223,7 @@ class _Proper:
                 shift = offset[upper] + leaves - offset[lower] - enters
                 pulls[b].append((a, shift))
                 pulls[a].append((b, -shift))
-        x, order = _packed(left, right)
-
-        def within(one: int, wanted: float) -> float:
-            low = max((x[other] + apart for other, apart in left[one].items()), default=-inf)
-            high = min((x[other] - apart for other, apart in right[one].items()), default=inf)
-            return max(low, min(wanted, high))
-
-        for move in range(_MOVES):
-            moved = 0.0
-            for one in order if move % 2 else reversed(order):
-                if pulls[one]:
-                    to = within(one, sum(x[other] + shift for other, shift in pulls[one]) / len(pulls[one]))
-                    moved = max(moved, abs(to - x[one]))
-                    x[one] = to
-            if moved < _STILL:
-                break
-        # What is straight but for a little is made straight.
-        for one in order:
-            aside = min((x[other] + shift - x[one] for other, shift in pulls[one]), key=abs, default=inf)
-            if abs(aside) < _LITTLE:
-                x[one] = within(one, x[one] + aside)
+        x = _settled(left, right, pulls)
         return [x[spine[vertex]] + offset[vertex] for vertex in range(len(self.extents))]
 
     def _gap(self, one: int, other: int, gap: float) -> float:
@@ -325,6 +305,76 @@ class _Proper:
             if way and len(out[link.source]) == 1:
                 wanted[way[0]] = link.source
         return wanted
+
+
+def _settled(
+    left: list[dict[int, float]], right: list[dict[int, float]], pulls: list[list[tuple[int, float]]]
+) -> list[float]:
+    """Return the spines' axes: each as near to where it is pulled as those beside it let it.
+
+    Args:
+        left: for each spine those to its left, and how far apart they are at least.
+        right: likewise to its right.
+        pulls: for each spine others, and how far to the right of them it wants to be.
+    """
+    x, order = _packed(left, right)
+
+    def move(spines: Sequence[int], by: float) -> float:
+        """Move spines together, as far as those beside them let them; return how far."""
+        inside = set(spines)
+        for one in spines:
+            for other, apart in left[one].items():
+                if other not in inside:
+                    by = max(by, x[other] + apart - x[one])
+        for one in spines:
+            for other, apart in right[one].items():
+                if other not in inside:
+                    by = min(by, x[other] - apart - x[one])
+        for one in spines:
+            x[one] += by
+        return abs(by)
+
+    def pulled(spines: Sequence[int]) -> float:
+        """Return how far others would have spines move, on average."""
+        inside = set(spines)
+        ways = [x[other] + shift - x[one] for one in spines for other, shift in pulls[one] if other not in inside]
+        return sum(ways) / len(ways) if ways else 0.0
+
+    for number in range(_MOVES):
+        moved = 0.0
+        for one in order if number % 2 else reversed(order):
+            moved = max(moved, move((one,), pulled((one,))))
+        # Where two want to the same place each keeps the other from it: they go together.
+        for group in _touching(x, order, right):
+            moved = max(moved, move(group, pulled(group)))
+        if moved < _STILL:
+            break
+    # What is straight but for a little is made straight.
+    for one in order:
+        aside = min((x[other] + shift - x[one] for other, shift in pulls[one]), key=abs, default=inf)
+        if abs(aside) < _LITTLE:
+            move((one,), aside)
+    return x
+
+
+def _touching(x: list[float], order: list[int], right: list[dict[int, float]]) -> list[list[int]]:
+    """Return the groups of several spines that have no room between them."""
+    group = list(range(len(x)))
+
+    def root(one: int) -> int:
+        while group[one] != one:
+            group[one] = group[group[one]]
+            one = group[one]
+        return one
+
+    for one in order:
+        for other, apart in right[one].items():
+            if x[other] - x[one] - apart < _STILL:
+                group[root(other)] = root(one)
+    members: dict[int, list[int]] = {}
+    for one in order:
+        members.setdefault(root(one), []).append(one)
+    return [some for some in members.values() if len(some) > 1]
 
 
 def _packed(left: list[dict[int, float]], right: list[dict[int, float]]) -> tuple[list[float], list[int]]:

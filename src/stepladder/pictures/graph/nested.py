@@ -205,7 +205,7 @@ class _Laid:
         self.entries = {source: x[place] - self.axis for place, source in enumerate(entries)}
         self.exits = {source: x[self.last + place] - self.axis for place, source in enumerate(exits)}
         # The name stands beside where edges come in, on the side with more room.
-        needed = name_width + 10
+        needed = name_width + 14
         before = self.left + min(self.entries.values(), default=self.right)
         after = self.right - max(self.entries.values(), default=-self.left)
         if before >= min(needed, after):
