@@ -8,6 +8,8 @@ from dataclasses import replace
 from fractions import Fraction
 from math import prod
 
+from hypothesis import strategies as st
+
 from stepladder.inspection.summary import Block, Failure, Field, Finding, Input, Row, Summary, Totals
 from stepladder.layers import Shape, Window
 
@@ -225,4 +227,27 @@ def many(rows: int = 2000) -> Summary:
                 for index in range(5):
                     made.conv(f"conv{index}", 8, 3, 3)
                     made.relu(f"relu{index}")
+    return made.done()
+
+
+@st.composite
+def nets(draw: st.DrawFn) -> Summary:
+    """Any net of blocks within blocks, some of them empty, some alike."""
+    made = Maker(draw(st.text(max_size=30)), 4, 32, 32)
+
+    def fill(level: int) -> None:
+        for number in range(draw(st.integers(0, 3))):
+            what = draw(st.sampled_from(["conv", "norm", "relu", "block" if level < 4 else "relu"]))
+            name = draw(st.sampled_from([what, str(number), "a_name_that_is_rather_long_for_a_table"]))
+            if what == "conv":
+                made.conv(name, 4, 3, draw(st.sampled_from([3, 5])))
+            elif what == "norm":
+                made.norm(name)
+            elif what == "relu":
+                made.relu(name)
+            else:
+                with made.block(name, "Block"):
+                    fill(level + 1)
+
+    fill(0)
     return made.done()

@@ -1,10 +1,9 @@
-"""How summaries look: tables that fit, fold and explain their signs; comparisons; laws that all of them keep."""
+"""How summaries look: tables that fit, fold and explain their signs, and laws that all of them keep."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
 import shutil
@@ -20,12 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import browser
-import hand_made
 from conftest import GUIDE_NET
-from hand_made import Maker, broken, many, oddities, residual, signal
+from hand_made import Maker, broken, many, nets, oddities, residual, signal
 from markup import Tags
 from stepladder.inspection import diff, tables
-from stepladder.inspection.diff import compare
 from stepladder.inspection.oneline import describe
 from stepladder.inspection.summary import Failure, Field, Summary, budget_verdict
 from stepladder.inspection.tables import words
@@ -35,7 +32,6 @@ from stepladder.notation import Net
 
 GOLDEN = Path(__file__).parent / "golden" / "tables"
 GUIDE = describe(Net.parse(GUIDE_NET), (1, 28, 28))
-SMALLER = describe(Net.parse("[BN ReLU] 8C3 16C3 MP2 12C3 GAP 10C1"), (1, 28, 28))
 
 LOOKS: dict[str, Callable[[], str]] = {
     "guide-80.txt": lambda: tables.render(GUIDE, "text", budget_verdict(GUIDE, 8000), width=80),
@@ -51,10 +47,6 @@ LOOKS: dict[str, Callable[[], str]] = {
     "oddities.csv": lambda: tables.render(oddities(), "csv"),
     "oddities.tex": lambda: tables.render(oddities(), "latex"),
     "broken.html": lambda: tables.render(broken(), "html", budget_verdict(broken(), 200)),
-    "diff-guide.txt": lambda: diff.render(compare(SMALLER, GUIDE), "text", width=100),
-    "diff-residual-80.txt": lambda: diff.render(compare(residual(3, 4, 6, 3), residual(3, 8, 36, 3)), "text", width=80),
-    "diff-residual.md": lambda: diff.render(compare(residual(1), residual(2, width=48)), "markdown"),
-    "diff-guide.html": lambda: diff.render(compare(SMALLER, GUIDE), "html"),
 }
 
 
@@ -68,30 +60,7 @@ def test_tables_look_as_they_did(name: str) -> None:
 
 
 def test_no_golden_file_is_left_over() -> None:
-    assert {path.name for path in GOLDEN.glob("*")} == set(LOOKS)
-
-
-@st.composite
-def nets(draw: st.DrawFn) -> Summary:
-    """Any net of blocks within blocks, some of them empty, some alike."""
-    made = Maker(draw(st.text(max_size=30)), 4, 32, 32)
-
-    def fill(level: int) -> None:
-        for number in range(draw(st.integers(0, 3))):
-            what = draw(st.sampled_from(["conv", "norm", "relu", "block" if level < 4 else "relu"]))
-            name = draw(st.sampled_from([what, str(number), "a_name_that_is_rather_long_for_a_table"]))
-            if what == "conv":
-                made.conv(name, 4, 3, draw(st.sampled_from([3, 5])))
-            elif what == "norm":
-                made.norm(name)
-            elif what == "relu":
-                made.relu(name)
-            else:
-                with made.block(name, "Block"):
-                    fill(level + 1)
-
-    fill(0)
-    return made.done()
+    assert {path.name for path in GOLDEN.glob("*") if not path.name.startswith("diff-")} == set(LOOKS)
 
 
 @settings(max_examples=100, deadline=None)
@@ -272,13 +241,10 @@ def test_shortened_names_keep_both_ends(name: str, width: int) -> None:
 def test_thousands_of_rows_are_there_in_no_time() -> None:
     net = many(2000)
     for style in tables.STYLES:
-        start = time.perf_counter()
+        start = time.process_time()
         text = tables.render(net, style, depth=9, width=100)
-        assert time.perf_counter() - start < 1, style
+        assert time.process_time() - start < 1, style
         assert text.count("\n") > 2000
-    start = time.perf_counter()
-    assert compare(net, many(1500)).count("−") == 500
-    assert time.perf_counter() - start < 10
 
 
 def test_csv_keeps_its_columns_and_adds_others_after_them() -> None:
@@ -322,7 +288,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "broken": lambda: tables.render(broken(), "html"),
     "residual": lambda: tables.render(residual(3, 4, 6, 3), "html"),
     "guide": lambda: tables.render(GUIDE, "html", budget_verdict(GUIDE, 5000)),
-    "diff": lambda: diff.render(compare(residual(3, 4, 6, 3), residual(3, 8, 36, 3)), "html"),
 }
 
 
@@ -341,7 +306,7 @@ def test_what_people_write_is_escaped() -> None:
     with made.block("<b>&'\"", "<i>"):
         made.conv("| [x](y) `", 4, 3, 3)
     net = made.done(notes=("<u>",))
-    for text in (tables.render(net, "html"), diff.render(compare(net, SMALLER), "html"), net._repr_html_()):
+    for text in (tables.render(net, "html"), diff.render(diff.compare(net, GUIDE), "html"), net._repr_html_()):
         assert "<script>alert" not in text
         assert not re.search(r"<(b|i|u)>[^~−+\d]", text.replace("<b>Budget", ""))
     assert r"\| \[x\](y) \`" in tables.render(net, "markdown")
@@ -369,10 +334,11 @@ def test_a_page_folds_and_unfolds(tmp_path: Path) -> None:
 def test_colours_change_no_letter(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    for render in (
+    looks: list[Callable[[bool], str]] = [
         lambda colour: tables.render(oddities(), "text", budget_verdict(oddities(), 100), width=100, colour=colour),
-        lambda colour: diff.render(compare(SMALLER, GUIDE), "text", width=100, colour=colour),
-    ):
+        lambda colour: diff.render(diff.compare(oddities(), GUIDE), "text", width=100, colour=colour),
+    ]
+    for render in looks:
         plain = render(False)
         assert "\x1b" not in plain
         monkeypatch.setenv("FORCE_COLOR", "1")
@@ -394,71 +360,3 @@ def test_tables_of_one_line_nets_need_neither_torch_nor_numpy_nor_rich() -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-
-
-@settings(max_examples=60, deadline=None)
-@given(nets(), nets())
-def test_a_comparison_has_every_row_once_in_order(left: Summary, right: Summary) -> None:
-    comparison = compare(left, right)
-    assert [pair.left for pair in comparison.pairs if pair.left is not None] == list(left.rows)
-    assert [pair.right for pair in comparison.pairs if pair.right is not None] == list(right.rows)
-    for total in comparison.totals:
-        assert total.left + total.difference == total.right
-    assert sum(map(comparison.count, "=~−+")) == len(comparison.pairs)  # type: ignore[arg-type]
-
-
-@settings(max_examples=40, deadline=None)
-@given(nets(), nets(), st.integers(60, 140))
-def test_comparisons_fit_the_terminal(left: Summary, right: Summary, width: int) -> None:
-    text = diff.render(compare(left, right), "text", width=width)
-    assert max(map(len, text.splitlines())) <= width
-
-
-@settings(max_examples=40, deadline=None)
-@given(nets())
-def test_a_net_equals_itself(net: Summary) -> None:
-    assert compare(net, net).same
-
-
-def test_a_layer_put_in_is_the_only_one_without_a_partner() -> None:
-    before = describe(Net.parse("8C3 BN ReLU 16C3 BN ReLU GAP 10C1"), (1, 28, 28))
-    after = describe(Net.parse("8C3 BN ReLU MP2 16C3 BN ReLU GAP 10C1"), (1, 28, 28))
-    comparison = compare(before, after)
-    assert [pair.right.token for pair in comparison.pairs if pair.sign == "+"] == ["MP2"]  # type: ignore[union-attr]
-    assert comparison.count("−") == 0
-    changed = [pair for pair in comparison.pairs if pair.sign == "~"]
-    assert changed
-    assert all(pair.follows for pair in changed), "sizes, MACs and fields after it follow from it"
-
-
-def test_another_kind_for_the_same_work_is_a_change() -> None:
-    pairs = compare(
-        describe(Net.parse("[ReLU] 8C3 GAP 10C1"), (1, 28, 28)), describe(Net.parse("[SiLU] 8C3 GAP 10C1"), (1, 28, 28))
-    ).pairs
-    assert [pair.sign for pair in pairs] == ["=", "~", "=", "="]
-    assert pairs[1].changes == ("kind",)
-
-
-def test_blocks_of_a_deeper_net_are_found_where_they_were_added() -> None:
-    comparison = compare(residual(3, 4, 6, 3), residual(3, 4, 23, 3))
-    added = {pair.right.name.rsplit(".", 1)[0] for pair in comparison.pairs if pair.right and pair.sign == "+"}
-    assert added == {f"layer3.{number}" for number in range(6, 23)}
-    assert comparison.count("−") == 0
-
-
-def test_json_of_a_comparison_points_into_both_nets() -> None:
-    comparison = compare(SMALLER, GUIDE)
-    facts = json.loads(diff.render(comparison, "json"))
-    assert facts["left"] == tables.as_json(SMALLER)
-    assert facts["totals"]["parameters"]["difference"] == GUIDE.totals.parameters - SMALLER.totals.parameters
-    both = [pair for pair in facts["pairs"] if pair["left"] is not None and pair["right"] is not None]
-    kinds = {
-        (facts["left"]["rows"][pair["left"]]["role"], facts["right"]["rows"][pair["right"]]["role"]) for pair in both
-    }
-    assert all(one == other for one, other in kinds)
-
-
-def test_comparisons_show_themselves() -> None:
-    comparison = compare(hand_made.residual(1), hand_made.residual(1, width=48))
-    assert str(comparison) + "\n" == diff.render(comparison, "text")
-    assert comparison._repr_html_().count("<table") == 2
