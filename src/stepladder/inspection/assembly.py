@@ -193,7 +193,8 @@ def _uncalled(trace: Trace, counts: Mapping[str, Tensor]) -> list[Row]:
             each in trace.called for each in module.modules()
         ):
             continue
-        loss = type(module).__module__ == "torch.nn.modules.loss"
+        # What has no parameters and does nothing, or serves training alone, need not be called.
+        loss = type(module).__module__ == "torch.nn.modules.loss" or isinstance(module, nn.Identity)
         if not own and (not silent or loss or not is_layer(module) or _held_by_layer(trace, path)):
             continue
         if any(path.startswith(f"{row.name}.") for row in rows):

@@ -92,9 +92,8 @@ def _tensors(module: nn.Module) -> Iterator[Tensor]:
 
 def _stand_in(tensor: Tensor, real: bool, statistic: bool) -> Tensor:
     if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
-        blank: Tensor = type(tensor)(
-            requires_grad=tensor.requires_grad, device="cpu" if real else "meta", dtype=tensor.dtype
-        )  # type: ignore[no-untyped-call]
+        make: Any = type(tensor)
+        blank: Tensor = make(requires_grad=tensor.requires_grad, device="cpu" if real else "meta", dtype=tensor.dtype)
         return blank
     if isinstance(tensor, nn.Parameter):
         if real:

@@ -148,6 +148,8 @@ def _unseen_pixels(subject: Subject) -> Iterator[Finding]:
             continue
         axes = range(len(window.kernel))
         if any(window.stride[axis] > window.reach(axis) and row.output_shape[axis + 1] > 1 for axis in axes):
+            if _seen_elsewhere(subject, row):
+                continue
             yield Finding(
                 "stride larger than kernel",
                 row.name,
@@ -171,6 +173,19 @@ def _unseen_pixels(subject: Subject) -> Iterator[Finding]:
                 f"{row.label} leaves out {max(unseen)} of {_sizes(sizes)} rows or columns at the edge",
                 "pad it, or change a layer before it so that the size divides evenly",
             )
+
+
+def _seen_elsewhere(subject: Subject, row: Row) -> bool:
+    """Return whether what a row steps over is taken by another, as beside the shortcuts of residual nets."""
+    beside = {reader for source in row.inputs if source >= 0 for reader in subject.readers[source]}
+    beside |= {
+        index for index, other in enumerate(subject.rows) if set(other.inputs) & {one for one in row.inputs if one < 0}
+    }
+    return any(
+        (window := subject.rows[index].window) is None
+        or all(window.stride[axis] <= window.reach(axis) for axis in range(len(window.stride)))
+        for index in beside
+    )
 
 
 def _checkerboard(subject: Subject) -> Iterator[Finding]:
