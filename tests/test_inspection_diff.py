@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import GUIDE_NET
-from hand_made import many, nets, residual
+from hand_made import Maker, many, nets, residual
 from markup import Tags
 from stepladder.inspection import diff, tables
 from stepladder.inspection.diff import compare
@@ -93,6 +93,20 @@ def test_blocks_of_a_deeper_net_are_found_where_they_were_added() -> None:
     added = {pair.right.name.rsplit(".", 1)[0] for pair in comparison.pairs if pair.right and pair.sign == "+"}
     assert added == {f"layer3.{number}" for number in range(6, 23)}
     assert comparison.count("−") == 0
+
+
+def test_names_tell_which_of_many_like_blocks_is_gone() -> None:
+    def net(channels: int, *blocks: int) -> Summary:
+        made = Maker("net", channels, 8, 8)
+        for number in blocks:
+            with made.block(str(number), "Block"):
+                made.conv("conv", channels, 3, 3)
+                made.relu()
+        return made.done()
+
+    comparison = compare(net(4, 0, 1, 2, 3, 4), net(8, 0, 1, 3, 4))
+    assert [pair.left.name for pair in comparison.pairs if pair.left and pair.sign == "−"] == ["2.conv", "2.relu"]
+    assert comparison.count("+") == 0
 
 
 def test_json_of_a_comparison_points_into_both_nets() -> None:

@@ -122,6 +122,25 @@ def test_blocks_are_alike_only_if_all_inside_is() -> None:
     assert names == ["0", "1–19", "20", "21", "22–39"]
 
 
+def test_blocks_without_rows_stand_where_they_were_called() -> None:
+    made = Maker("net", 4, 8, 8)
+    with made.block("outer", "Block"):
+        made.relu()
+        with made.block("inside", "Sequential"):
+            pass
+    with made.block("after", "Sequential"):
+        pass
+    made.relu("last")
+    lines = outline(made.done()).lines
+    assert [(line.name, line.level) for line in lines] == [
+        ("outer", 0),
+        ("relu", 1),
+        ("inside", 1),
+        ("after", 0),
+        ("last", 0),
+    ]
+
+
 def test_patterns_of_blocks_that_repeat_share_a_line() -> None:
     made = Maker("net", 4, 8, 8)
     for number in range(24):

@@ -141,9 +141,7 @@ def _is_over(outer: Block, index: int, block: Block | None) -> bool:
 
     Blocks without rows begin where others end; how deep they lie says whether they are inside.
     """
-    if outer.last != index:
-        return outer.last < index
-    return block is None or block.last > index or outer.depth >= block.depth
+    return outer.last == index and (block is None or block.last > index or outer.depth >= block.depth)
 
 
 def _close(node: _Node) -> None:
