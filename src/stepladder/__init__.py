@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stepladder.data import load as load_data
     from stepladder.errors import StepladderError
     from stepladder.evaluate import evaluate as evaluate_predictions
+    from stepladder.inspection.anything import inspect
     from stepladder.inspection.oneline import describe
     from stepladder.ladder import Ladder, Step, classic
     from stepladder.many import train_many
@@ -39,6 +40,7 @@ __all__ = [
     "describe",
     "evaluate_predictions",
     "guide_log",
+    "inspect",
     "load_data",
     "load_net",
     "open_climb",
@@ -63,6 +65,7 @@ _HOMES = {
     "describe": "inspection.oneline.describe",
     "evaluate_predictions": "evaluate.evaluate",
     "guide_log": "runs.guide_log",
+    "inspect": "inspection.anything.inspect",
     "load_data": "data.load",
     "load_net": "trained.load",
     "open_climb": "results.open_climb",

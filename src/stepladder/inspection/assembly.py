@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from math import prod
 
 from torch import Tensor, nn
@@ -160,12 +161,17 @@ def _field(placed: Placed, axes: Mapping[int, tuple[int, ...]]) -> Field | None:
         known = [sight for sight in sights if sight is not None]
         return Field(
             tuple(sight.size() for sight in known),
-            tuple(sight.jump(placed.dims, [other for other in known if other is not sight]) for sight in known),
+            tuple(_whole(sight.jump(placed.dims, [other for other in known if other is not sight])) for sight in known),
             tuple(sight.start() for sight in known),
             all(sight.aligned for sight in known),
             next((sight.unknown for sight in known if sight.unknown), ""),
+            number,
         )
     return None
+
+
+def _whole(jump: Fraction | None) -> int | Fraction | None:
+    return int(jump) if jump is not None and jump.denominator == 1 else jump
 
 
 def _larger(fields: Sequence[Field | None]) -> Field | None:
@@ -200,9 +206,14 @@ def _uncalled(trace: Trace, counts: Mapping[str, Tensor]) -> list[Row]:
         if any(path.startswith(f"{row.name}.") for row in rows):
             continue
         rows.append(_unused_row(path, module, [unused.pop(name) for name in own], note))
+    if trace.stop is not None:
+        for owner in dict.fromkeys(path.rpartition(".")[0] for path in unused):
+            left = [parameter for path, parameter in unused.items() if path.rpartition(".")[0] == owner]
+            rows.append(_unused_row(owner, trace.module.get_submodule(owner), left, note))
+        return rows
     for path, parameter in unused.items():
-        owner = trace.module.get_submodule(path.rpartition(".")[0])
-        rows.append(_unused_row(path, owner, [parameter], note if trace.stop else "never used"))
+        owner = path.rpartition(".")[0]
+        rows.append(_unused_row(path, trace.module.get_submodule(owner), [parameter], "never used"))
     return rows
 
 
@@ -252,7 +263,8 @@ def _remarks(trace: Trace) -> list[str]:
 
 def _failure(error: Exception, trace: Trace, batch: int | None) -> Failure:
     stop = trace.stop
-    assert stop is not None
+    if stop is None:
+        raise error  # it is none of the net's
     return explain(
         error,
         stop.kind,

@@ -70,6 +70,8 @@ def _small_final_field(subject: Subject) -> Iterator[Finding]:
         row = subject.rows[index] if index >= 0 else None
         if row is None or row.field is None or any(size is None for size in row.field.size):
             continue
+        if row.field.of or len(row.field.size) != len(subject.objects):
+            continue
         if not row.field.covers(subject.objects):
             what = "pixels" if subject.objects == subject.image else "pixels that what it looks for takes"
             yield Finding(
@@ -88,7 +90,6 @@ def _covered(subject: Subject) -> Iterator[Finding]:
         and row.window is not None
         and max(row.window.kernel) > 1
         and row.field_in is not None
-        and len(row.field_in.size) == len(subject.image)
         and row.field_in.covers(subject.image)
         and prod(row.input_shape[1:]) > 1
     ]

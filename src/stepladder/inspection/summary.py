@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -43,6 +43,7 @@ class Field:
         start: the centre of the first value's field; 0.5 is the centre of the first pixel; None where it is unknown.
         aligned: whether the branches that meet here or before have their centres in the same places.
         unknown: why some of it is unknown; empty where all is known.
+        of: the number of the input whose pixels these are, from 0: the first of those that it sees.
     """
 
     size: tuple[int | None, ...] = (1, 1)
@@ -50,11 +51,18 @@ class Field:
     start: tuple[float | None, ...] = (0.5, 0.5)
     aligned: bool = True
     unknown: str = ""
+    of: int = 0
 
     def covers(self, image: Sequence[int]) -> bool:
-        """Return whether the field is at least as large as the image along every axis; False where it is unknown."""
-        return bool(self.size) and all(
-            size is not None and size >= whole for size, whole in zip(self.size, image, strict=True)
+        """Return whether the field is at least as large as the first input along every axis; False where unknown.
+
+        Args:
+            image: the first input's sizes; False where the field is of an input with other axes.
+        """
+        return (
+            self.of == 0
+            and len(self.size) == len(image) > 0
+            and all(size is not None and size >= whole for size, whole in zip(self.size, image, strict=True))
         )
 
 
@@ -289,17 +297,3 @@ def budget_verdict(summary: Summary, budget: int) -> BudgetVerdict:
     ranked = sorted((row for row in summary.rows if row.trainable), key=lambda row: -row.trainable)
     costliest = tuple(Cost(row.name, row.label, row.trainable, row.trainable / total) for row in ranked[:3])
     return BudgetVerdict(budget, total, costliest)
-
-
-def folded(summary: Summary, depth: int) -> Iterator[Row | Block]:
-    """Yield the rows that lie in fewer than ``depth`` modules, and in place of the others the blocks that hold them.
-
-    A block whose rows are yielded is yielded before them.
-    """
-    starts: dict[int, list[Block]] = {}
-    for block in summary.blocks:
-        starts.setdefault(block.first, []).append(block)
-    for index, row in enumerate(summary.rows):
-        yield from (block for block in starts.get(index, ()) if block.depth < depth)
-        if row.depth < depth:
-            yield row

@@ -198,6 +198,9 @@ class Trace:
             self._pending = step
         try:
             result = work()
+            if opened and any(result is tensor for tensor in step.taken):
+                # What hands on its input gets a tensor of its own, so that it can be told who reads which.
+                result = result.view(result.shape)
         except Exception as error:
             self._stopped(error, step)
             if self._step is step:
