@@ -13,6 +13,9 @@ from stepladder.inspection.oneline import describe
 from stepladder.inspection.summary import Block, Field, Input, Row, Summary, Totals
 from stepladder.layers import Shape, Window
 from stepladder.notation import Net
+from stepladder.pictures.graph.folding import graph_of
+from stepladder.pictures.graph.nodes import Frame, Node
+from stepladder.pictures.graph.words import Facts
 
 
 class Wiring:
@@ -135,7 +138,7 @@ class Wiring:
             "Linear", "linear", [source], (features,), parameters=(before + 1) * features, macs=before * features
         )
 
-    def facts(self, *outputs: int) -> dict[str, Any]:
+    def facts(self, *outputs: int) -> Facts:
         """Return what ``stepladder inspect --format json`` would give; the last row is the output if none is named."""
         totals = Totals(
             parameters=sum(row.parameters for row in self.rows),
@@ -165,12 +168,12 @@ def _first_field(shape: Shape) -> Field | None:
     return Field() if len(shape) == 3 else None
 
 
-def plain(net: str = "8C3 16C3 MP2 8C1 12C3 16C3 20C3 GAP 16C1 10C1") -> dict[str, Any]:
+def plain(net: str = "8C3 16C3 MP2 8C1 12C3 16C3 20C3 GAP 16C1 10C1") -> Facts:
     """Return the facts of a one-line net."""
     return tables.as_json(describe(Net.parse(net), (1, 28, 28)))
 
 
-def residual(*counts: int, bottleneck: bool = False) -> dict[str, Any]:
+def residual(*counts: int, bottleneck: bool = False) -> Facts:
     """Return the facts of a ResNet with so many blocks in each stage: (2, 2, 2, 2) is ResNet-18."""
     made = Wiring("ResNet", (3, 224, 224))
     at = made.pool(made.conv_bn(-1, 64, 7, 2), 3, 2, padding=1)
@@ -195,7 +198,7 @@ def _residual(made: Wiring, source: int, width: int, stride: int, bottleneck: bo
     return made.relu(made.add(end, shortcut))
 
 
-def inception() -> dict[str, Any]:
+def inception() -> Facts:
     """Return the facts of a net with two blocks of four branches each, some of which are blocks themselves."""
     made = Wiring("Inception", (3, 149, 149))
 
@@ -217,7 +220,7 @@ def inception() -> dict[str, Any]:
     return made.facts()
 
 
-def unet(levels: int = 4) -> dict[str, Any]:
+def unet(levels: int = 4) -> Facts:
     """Return the facts of a U-Net: long skip connections over everything below them."""
     made = Wiring("UNet", (1, 256, 256))
 
@@ -237,7 +240,7 @@ def unet(levels: int = 4) -> dict[str, Any]:
     return made.facts()
 
 
-def two_inputs() -> dict[str, Any]:
+def two_inputs() -> Facts:
     """Return the facts of a net that takes an image and numbers, and gives two outputs; one layer is never called."""
     made = Wiring("ImageAndNumbers", (3, 64, 64), (12,))
     with made.block("trunk", "Trunk"):
@@ -255,7 +258,7 @@ def two_inputs() -> dict[str, Any]:
     return made.facts(kind, where)
 
 
-def dense(layers: int = 6) -> dict[str, Any]:
+def dense(layers: int = 6) -> Facts:
     """Return the facts of a dense block: every layer reads all before it."""
     made = Wiring("DenseBlock", (16, 32, 32))
     given = [-1]
@@ -265,6 +268,19 @@ def dense(layers: int = 6) -> dict[str, Any]:
             given.append(made.conv_bn(made.conv_bn(at, 48, 1), 12))
     made.head(made.concat(*given), 10)
     return made.facts()
+
+
+def nodes_of(facts: Facts, depth: int | None = None) -> list[Node]:
+    """Return the boxes of the picture, without inputs and outputs."""
+    return [node for node in graph_of(facts, depth).root.nodes() if node.rows]
+
+
+def frames_of(frame: Frame) -> Iterator[Frame]:
+    """Yield the frames in a frame, however deep."""
+    for child in frame.children:
+        if isinstance(child, Frame):
+            yield child
+            yield from frames_of(child)
 
 
 EXAMPLES = {

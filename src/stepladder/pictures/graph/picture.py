@@ -18,9 +18,10 @@ from stepladder.files import write_bytes
 from stepladder.pictures import style
 from stepladder.pictures.graph import words
 from stepladder.pictures.graph.cards import LONGEST, cut, draw_node, measured, scale, size_of
+from stepladder.pictures.graph.folding import graph_of
 from stepladder.pictures.graph.layout import FramePlace, Layout, Place
 from stepladder.pictures.graph.nested import layout_of
-from stepladder.pictures.graph.nodes import Frame, Graph, graph_of
+from stepladder.pictures.graph.nodes import Frame, Graph
 
 _MARGIN = 20.0
 _NARROWEST = 380.0
