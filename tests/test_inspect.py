@@ -15,14 +15,12 @@ import torch
 import torchinfo
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from conftest import GUIDE_NET
 from stepladder.errors import ShapeError
 from stepladder.inspection import tables
 from stepladder.inspection.oneline import describe
 from stepladder.inspection.summary import budget_verdict
-from stepladder.layers import AveragePool, MaxPool
 from stepladder.notation import Net
 
 GOLDEN = Path(__file__).parent / "golden" / "inspect"
@@ -212,37 +210,3 @@ def test_totals_agree_with_torchinfo(text: str) -> None:
     # torchinfo counts one multiply-add a batch-norm weight as well; the rest is convolutions and linear layers.
     norm = sum(row.parameters for row in summary.rows if row.kind.startswith("BatchNorm"))
     assert other.total_mult_adds - summary.totals.macs in (0, norm)
-
-
-@settings(max_examples=60, deadline=None)
-@given(nets())
-def test_receptive_fields_equal_the_region_with_gradient(net: Net) -> None:
-    """Positive weights and averages for maxima: every pixel in the field has a gradient, none outside."""
-    size = 61
-    layers = [
-        AveragePool(layer.kernel, layer.stride, layer.padding) if isinstance(layer, MaxPool) else layer
-        for layer in net.layers
-        if layer.kind in ("Conv2d", "MaxPool2d", "AvgPool2d")
-    ]
-    layers = [layer for layer in layers if layer.token() != "GAP"]
-    assume(layers)
-    only = Net(tuple(layers))
-    summary = describe(only, (2, size, size))
-    module = only.build((2, size, size))
-    for child in module:
-        if isinstance(child, nn.Conv2d):
-            nn.init.constant_(child.weight, 0.1)
-    image = torch.ones(1, 2, size, size, dtype=torch.float64, requires_grad=True)
-    output = module.double()(image)
-    row, column = output.shape[2] // 2, output.shape[3] // 2
-    (gradient,) = torch.autograd.grad(output[0, :, row, column].sum(), image)
-    field = summary.rows[-1].field
-    touched = gradient[0].abs().sum(0) > 0
-    for axis, position in ((0, row), (1, column)):
-        seen = torch.nonzero(touched.any(1 - axis)).flatten()
-        first, last = int(seen[0]), int(seen[-1])
-        assume(first > 0)
-        assume(last < size - 1)
-        # Stepping over pixels leaves holes inside the field, but its ends are always touched.
-        assert last - first + 1 == field.size[axis]
-        assert (first + last + 1) / 2 == field.start[axis] + position * field.jump[axis]
