@@ -19,6 +19,7 @@ from PIL import Image
 
 from graph_nets import EXAMPLES, Facts, Wiring, dense, frames_of, inception, nodes_of, plain, residual, two_inputs, unet
 from stepladder.errors import SpecError, StepladderError
+from stepladder.layers import Window
 from stepladder.pictures import graph, style
 from stepladder.pictures.graph import words
 from stepladder.pictures.graph.channels import channels_of
@@ -143,6 +144,16 @@ def test_blocks_that_read_one_more_thing_are_merged_if_it_is_the_same() -> None:
 
     assert node.times == 3
     assert [source.title for source, target in graph_of(made.facts(), 1).edges if target.rows] == ["x1", "x2"]
+
+
+def test_a_layer_that_is_called_again_is_shared_and_counted_once() -> None:
+    made = Wiring("Twice", (4, 8, 8))
+    first = made.conv(-1, 4)
+    made.row("Conv2d", "convolution", [first], (4, 8, 8), window=Window((3, 3)), shared=144)
+
+    assert [(node.parameters, node.is_shared) for node in nodes_of(made.facts())] == [(144, False), (0, True)]
+    texts = ["".join(one.itertext()) for one in svg_of(made.facts()).iter(f"{SVG}text")]
+    assert "4×8×8 · shared · sees 3×3" in texts
 
 
 def test_layers_that_are_never_called_are_one_box_apart() -> None:

@@ -43,7 +43,8 @@ def _title(node: Node) -> str:
 
 def _facts_line(node: Node) -> str:
     """Return the second line of a box."""
-    parts = (words.size(node.shape) if node.shape else "", words.compact(node.parameters), node.sees)
+    parameters = "shared" if node.is_shared else words.compact(node.parameters)
+    parts = (words.size(node.shape) if node.shape else "", parameters, node.sees)
     return " · ".join(part for part in parts if part)
 
 

@@ -204,6 +204,7 @@ class _Builder:
             "parameters": sum(self.rows[index]["parameters"] for index in rows),
             "macs": sum(self.rows[index]["macs"] for index in rows),
         }
+        common["is_shared"] = not common["parameters"] and any(self.rows[index]["shared"] for index in rows)
         if head["note"] == "never called":
             return Node(colour="other", title="never called", chain=_counted(len(rows), "layer"), **common)
         common |= {

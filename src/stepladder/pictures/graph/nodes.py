@@ -21,6 +21,7 @@ class Node:
         rows: indices of the rows that it stands for.
         parameters: of all its rows.
         macs: likewise, for one image.
+        is_shared: whether it has no parameters but those that are counted in an earlier box.
         times: how many identical blocks one after the other it stands for.
         shares: parameters by colour, of a folded block.
         sign: of a join that is drawn as a circle.
@@ -38,6 +39,7 @@ class Node:
     rows: tuple[int, ...] = ()
     parameters: int = 0
     macs: int = 0
+    is_shared: bool = False
     times: int = 1
     shares: tuple[tuple[str, int], ...] = ()
     sign: str = ""
