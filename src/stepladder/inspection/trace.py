@@ -19,6 +19,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from stepladder.inspection import rules
 from stepladder.inspection.failures import refuse
+from stepladder.inspection.memory import apart, laid_out, memory_of
 from stepladder.inspection.placed import Placed
 from stepladder.inspection.roles import function_name, is_layer, kind_of, role_of_function, role_of_module
 from stepladder.inspection.rules.registry import Call, operations, tensors_in
@@ -36,6 +37,7 @@ _QUIET = frozenset(
     + operations("split", "split_with_sizes", "unsafe_split")
 )
 """Operations that move values about: no rows of their own."""
+_PIECES = "a map that is written piece by piece"
 
 
 class Trace:
@@ -72,6 +74,8 @@ class Trace:
         self._sharing: dict[int, list[Tensor]] = {}
         self._aliases: dict[int, int] = {}
         self._shadows: dict[int, Tensor] = {}
+        self._memories: dict[int, Tensor] = {}
+        self._written: dict[int, int] = {}
         self._alive: list[Any] = []
         self._counted: set[str] = set()
         self._weights: dict[int, str] = {}
@@ -99,6 +103,7 @@ class Trace:
             result = self.module(*self.arguments, **self.named)
         self.outputs = tensors_of(result)
         for tensor in self.outputs:
+            self._adopt(tensor)
             memory = self.memory.get(self._place_of(tensor))
             if memory is not None:
                 memory.last = self.operations
@@ -145,6 +150,8 @@ class Trace:
         self.called.add(module)
         step = Step(path or kind_of(module), kind_of(module), role_of_module(module), len(self._path), module)
         step.taken = tensors_of([args, kwargs])
+        for tensor in step.taken:
+            self._adopt(tensor)
         if is_layer(module):
             step.repeated = repeated
             step.buffers = 0 if repeated else _buffers(module)
@@ -184,7 +191,7 @@ class Trace:
         name = function_name(getattr(function, "__name__", "function"))
         if name == "get":
             return function(*args, **kwargs)  # an attribute of a tensor
-        taken = [tensor for tensor in tensors_of([args, kwargs]) if id(tensor) in self._placed]
+        taken = [tensor for tensor in tensors_of([args, kwargs]) if self._adopt(tensor)]
         step = Step("", name, role_of_function(name), len(self._path), None, taken)
         if "dropout" in name and taken:
             return self._worked(step, lambda: self._dropped(function, args, kwargs), opened=True)
@@ -249,7 +256,7 @@ class Trace:
             key = self._key(tensor)
             if key not in self._held:
                 self._held.add(key)
-                step.kept_bytes += tensor.untyped_storage().nbytes()
+                step.kept_bytes += memory_of(tensor)
         self._packed.clear()
 
     def _stopped(self, error: Exception, step: Step) -> None:
@@ -286,12 +293,15 @@ class Trace:
         sources = tensors_in((*args, *kwargs.values()))
         if any(isinstance(tensor, UninitializedParameter | UninitializedBuffer) for tensor in sources):
             return call(*args, **kwargs)  # a lazy module learns its shapes
-        if not self.real and any(tensor.is_meta for tensor in sources):
+        valued: list[Tensor] = []
+        if not self.real and any(tensor.is_meta or self._key(tensor) in self._written for tensor in sources):
             if call is aten._local_scalar_dense.default:
                 raise ValueNeededError
-            if not all(tensor.is_meta for tensor in sources):
+            valued = [tensor for tensor in sources if not tensor.is_meta]
+            if valued:
                 args, kwargs = self._without_values(args), {name: self._bare(one) for name, one in kwargs.items()}
-        tracked = [tensor for tensor in sources if id(tensor) in self._placed or self._key(tensor) in self._weights]
+                sources = tensors_in((*args, *kwargs.values()))
+        tracked = [tensor for tensor in sources if self._adopt(tensor) or self._key(tensor) in self._weights]
         if not tracked and not any(isinstance(tensor, nn.Parameter) for tensor in sources):
             return call(*args, **kwargs)
         self.operations += 1
@@ -307,6 +317,10 @@ class Trace:
         if result is None:
             result = call(*args, **kwargs)
         given = tensors_in(result if isinstance(result, list | tuple) else [result])
+        for tensor in valued:
+            shadow = self._shadows[id(tensor)]
+            if any(shadow is one for one in given):
+                self._written[self._key(tensor)] = self._key(shadow)
         self._note(call, args, kwargs, sources, given, step)
         if alone and step is not None:
             self._step = None
@@ -388,16 +402,22 @@ class Trace:
 
     def _overwritten(self, tensor: Tensor, where: Placed, made: tuple[int, ...]) -> None:
         """Note what an operation that writes into its argument does to other tensors in the same memory."""
+        before = self.lookup(tensor)
+        same = before.dims == where.dims and before.sights == where.sights
         for other in self._sharing.get(self._key(tensor), ()):
-            if other is tensor:
+            if other is tensor or apart(other, tensor):
                 continue
             self._makers[id(other)] = tuple(dict.fromkeys((*self.makers(other), *made)))
-            if other.numel() == tensor.numel():
-                self._placed[id(other)] = where if other.shape == tensor.shape else where.reshaped(other.shape)
+            if same:
+                continue
+            if laid_out(other) == laid_out(tensor):
+                self._placed[id(other)] = where
+            elif other.numel() == tensor.numel() and other.is_contiguous() and tensor.is_contiguous():
+                self._placed[id(other)] = where.reshaped(other.shape)
             else:
                 known = self.lookup(other)
                 together = Placed(known.dims, {**where.sights, **known.sights})
-                self._placed[id(other)] = together.unknown(known.dims, "a map that is written piece by piece")
+                self._placed[id(other)] = together.unknown(known.dims, _PIECES)
 
     # Tensors
 
@@ -409,12 +429,37 @@ class Trace:
         self._sharing.setdefault(key, []).append(tensor)
         place = self._aliases.get(key, key)
         if place not in self.memory and key not in self._weights:
-            self.memory[place] = Memory(tensor.untyped_storage().nbytes(), self.operations, self.operations)
+            self.memory[place] = Memory(memory_of(tensor), self.operations, self.operations)
+
+    def _adopt(self, tensor: Tensor) -> bool:
+        """Return whether a tensor comes from an input; also one that comes from none, but was written into since."""
+        if id(tensor) in self._placed:
+            return True
+        key = self._key(tensor)
+        key = self._written.get(key, key)
+        sharing = self._sharing.get(key)
+        if not sharing or key in self._weights:
+            return False
+        constant = Placed.constant(tensor.shape)
+        sights = {axis: sight for one in sharing for axis, sight in self._placed[id(one)].sights.items()}
+        whole = next((one for one in sharing if laid_out(one) == laid_out(tensor)), None)
+        if whole is not None:
+            placed = self._placed[id(whole)]
+        else:
+            placed = Placed(constant.dims, sights).unknown(constant.dims, _PIECES)
+        self._placed[id(tensor)] = placed
+        self._makers[id(tensor)] = tuple(dict.fromkeys(maker for one in sharing for maker in self.makers(one)))
+        self._alive.append(tensor)
+        sharing.append(tensor)
+        return True
 
     def _key(self, tensor: Tensor) -> int:
         """Return what tells the memory of a tensor from that of others."""
-        storage = tensor.untyped_storage()
-        return int(storage._cdata)
+        try:
+            return int(tensor.untyped_storage()._cdata)
+        except NotImplementedError:
+            self._alive.append(tensor)
+            return id(tensor)  # sparse tensors, and those that are mapped over, have no memory of one piece
 
     def _place_of(self, tensor: Tensor) -> int:
         key = self._key(tensor)
@@ -435,10 +480,23 @@ class Trace:
             return value
         shadow = self._shadows.get(id(value))
         if shadow is None:
-            shadow = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+            shadow = self._shadow(value)
             self._shadows[id(value)] = shadow
             self._alive.append(value)
         return shadow
+
+    def _shadow(self, value: Tensor) -> Tensor:
+        if value.layout is not torch.strided:
+            return value.to("meta")
+        # Tensors that share memory have shadows that do.
+        key = self._key(value)
+        memory = self._memories.get(key)
+        if memory is None:
+            size = value.untyped_storage().nbytes() // value.element_size()
+            memory = self._memories[key] = torch.empty(size, dtype=value.dtype, device="meta")
+        if memory.dtype != value.dtype:
+            return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+        return memory.as_strided(value.shape, value.stride(), value.storage_offset())
 
 
 def _buffers(module: nn.Module) -> int:
