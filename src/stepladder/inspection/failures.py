@@ -244,8 +244,9 @@ def _types(match: re.Match[str], given: Given) -> Misfit:
 
 def _without_values(match: re.Match[str], given: Given) -> Misfit:
     return Misfit(
-        "the values of a tensor, and inspection knows only shapes",
-        "decide by shapes, not by values (item(), if, int()), or inspect the parts before and after by themselves",
+        "the values of a tensor, and without those of its weights inspection knows only shapes",
+        "build it with its weights, not on the meta device, decide by shapes in place of values (item(), if, int()), "
+        "or inspect the parts before and after by themselves",
         shape=False,
     )
 
@@ -275,6 +276,7 @@ _MESSAGES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Given], Misfit]
         (r"Provided sizes \[([\d, -]+)\] don't multiply up to the size of dim -?\d+ \((\d+)\)", _unflattened),
         (r"should be the same|must have the same dtype|expected scalar type|same dtype", _types),
         (r"meta tensors?\b.*(?:item|no data)|item\(\) cannot be called on meta|copy out of meta", _without_values),
+        (r"data-independent implementation does not exist", _without_values),
         (r'Module \[(\w+)\] is missing the required "forward" function', _no_forward),
     )
 )

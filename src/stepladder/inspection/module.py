@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import nn
 
+from stepladder.errors import InspectionError
 from stepladder.inspection.arguments import Inputs, arguments, built, dtype_of, tensor, unwrapped
 from stepladder.inspection.assembly import summarise
 from stepladder.inspection.copies import is_empty, is_made, stand_in, untouched
@@ -49,7 +50,19 @@ def inspect(
             if again is not None:
                 trace, error = _run(again, given, named, batch, real=True, gradients=True)
                 notes.append("its control flow asks for values: this is the path that random inputs took")
-        return summarise(name, trace, error, described, batch, objects, notes)
+        try:
+            return summarise(name, trace, error, described, batch, objects, notes)
+        except InspectionError as stopped:
+            # torch is stricter without values here and there; what no shape explains is tried with them.
+            failure = stopped.summary.failure
+            again = None if notes or failure is None or failure.shape else _with_values(subject, build)
+            if again is None:
+                raise
+            trace, error = _run(again, given, named, batch, real=True, gradients=True)
+            if error is not None:
+                raise
+            notes.append("it does not run without values: this is the path that random inputs took")
+            return summarise(name, trace, None, described, batch, objects, notes)
 
 
 def _run(

@@ -28,6 +28,8 @@ def shortcut(call: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     if made is None or kwargs:
         return None
     tensors = [one for one in args if isinstance(one, Tensor)]
+    if made is _grouped:
+        return made(*args)  # its offsets are whole numbers
     # What is laid out in another order gives results that are, but for products of matrices.
     in_order = made is _product or made is _product_added or all(tensor.is_contiguous() for tensor in tensors)
     if not in_order or not all(tensor.is_meta and tensor.dtype.is_floating_point for tensor in tensors):
@@ -137,6 +139,13 @@ def _product_added(bias: Tensor, x: Tensor, y: Tensor) -> Tensor | None:
     return _product(x, y) if bias.dtype == x.dtype and bias.shape == y.shape[1:] else None
 
 
+def _grouped(x: Tensor, y: Tensor, offsets: Tensor | None = None, *_: Any) -> Tensor | None:
+    """Return the product by groups of rows: torch asks on tensors without values for types that processors need not."""
+    if x.dim() != 2 or y.dim() != 3 or x.shape[1] != y.shape[1] or x.dtype != y.dtype:
+        return None
+    return _new((x.shape[0], y.shape[2]), x)
+
+
 def _mean(x: Tensor, axes: Sequence[int] | None, keep: bool = False, *_: Any) -> Tensor | None:
     if not axes or not all(-x.dim() <= axis < x.dim() for axis in axes):
         return None
@@ -151,6 +160,7 @@ _MADE: dict[Any, Callable[..., Any]] = {
     aten.mm.default: _product,
     aten.addmm.default: _product_added,
     aten.mean.dim: _mean,
+    **({aten._grouped_mm.default: _grouped} if hasattr(aten, "_grouped_mm") else {}),
     aten.add.Tensor: _pair,
     aten.mul.Tensor: _pair,
     aten.add_.Tensor: _into,

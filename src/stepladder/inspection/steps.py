@@ -16,6 +16,9 @@ from stepladder.layers import Window
 class ValueNeededError(Exception):
     """The module asks for the value of a tensor that has none."""
 
+    def __init__(self) -> None:
+        super().__init__("item() cannot be called on meta tensors")
+
 
 @dataclass
 class Step:

@@ -33,10 +33,14 @@ aten = torch.ops.aten
 _RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
 _QUIET = frozenset(
     operations("detach", "clone", "_to_copy", "contiguous", "alias", "lift_fresh", "copy_", "fill_", "zero_")
-    + operations("empty_like", "zeros_like", "ones_like", "_unsafe_view", "_reshape_alias", "unbind")
-    + operations("split", "split_with_sizes", "unsafe_split")
+    + operations("_unsafe_view", "_reshape_alias", "unbind", "split", "split_with_sizes", "unsafe_split")
 )
 """Operations that move values about: no rows of their own."""
+_FRESH = frozenset(
+    operations("empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "randint_like")
+    + operations("new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided")
+)
+"""Operations that take a tensor's shape or type and nothing of its values."""
 _PIECES = "a map that is written piece by piece"
 
 
@@ -154,7 +158,6 @@ class Trace:
             self._adopt(tensor)
         if is_layer(module):
             step.repeated = repeated
-            step.buffers = 0 if repeated else _buffers(module)
 
             def work() -> Any:
                 if not self.real:
@@ -242,7 +245,8 @@ class Trace:
         number = len(self.steps) - 1
         step.given = tensors_of(result)
         if step.module is not None:
-            step.kind = kind_of(step.module)  # a lazy module has become another
+            # A lazy module has become another.
+            step.kind, step.buffers = kind_of(step.module), 0 if step.repeated else _buffers(step.module)
         if step.kind in _RECURRENT or step.role == "recurrent":
             self._spread_over_time(step)
         for tensor in step.given:
@@ -301,6 +305,8 @@ class Trace:
             if valued:
                 args, kwargs = self._without_values(args), {name: self._bare(one) for name, one in kwargs.items()}
                 sources = tensors_in((*args, *kwargs.values()))
+        if call.overloadpacket in _FRESH:
+            return call(*args, **kwargs)
         tracked = [tensor for tensor in sources if self._adopt(tensor) or self._key(tensor) in self._weights]
         if not tracked and not any(isinstance(tensor, nn.Parameter) for tensor in sources):
             return call(*args, **kwargs)
@@ -384,7 +390,7 @@ class Trace:
     def _find_channels(self, call: Any, args: Sequence[Any]) -> None:
         """Note which dimension of each input the first weights weigh: its channels, where the others are places."""
         packet = call.overloadpacket
-        if packet is aten.convolution:
+        if packet in (aten.convolution, aten._convolution):
             placed, dimension = self.lookup(args[0]), args[0].dim() - (args[1].dim() - 1)
         elif packet in (aten.mm, aten.addmm, aten.bmm, aten.linear):
             left = args[1] if packet is aten.addmm else args[0]

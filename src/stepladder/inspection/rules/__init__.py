@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stepladder.inspection.placed import Placed, shape_of, together
 from stepladder.inspection.rules import places  # noqa: F401 (its rules are registered by importing it)
-from stepladder.inspection.rules.products import attention
+from stepladder.inspection.rules.products import attention, grouped
 from stepladder.inspection.rules.registry import RULES, Call, operations, tensors_in
 from stepladder.inspection.rules.windows import average_pool, each, max_pool, pool_window
 from stepladder.layers import Window
@@ -27,6 +27,7 @@ _POINTWISE = frozenset(
     + operations("special_erf", "polar", "complex", "tril", "triu", "masked_fill_", "bernoulli", "alpha_dropout")
 )
 """Operations on each value by itself that torch does not tag as such."""
+_CONVOLUTIONS = (aten.convolution, aten._convolution)
 
 
 def placed_after(call: Call) -> Sequence[Placed]:
@@ -63,7 +64,7 @@ def _unknown(placed: Sequence[Placed], name: str) -> Callable[[Tensor], Placed]:
 def macs(operation: Any, args: Sequence[Any], given: Sequence[Tensor]) -> int:
     """Return the multiply-accumulates of an operation: those of convolutions and matrix products; 0 for all others."""
     packet = operation.overloadpacket
-    if packet is aten.convolution:
+    if packet in _CONVOLUTIONS:
         source, weight, transposed = args[0], args[1], args[6]
         moved = source if transposed else given[0]
         return int(moved.numel() * prod(weight.shape[1:]))
@@ -75,6 +76,11 @@ def macs(operation: Any, args: Sequence[Any], given: Sequence[Tensor]) -> int:
         return int(args[1].numel() * args[2].shape[-1])
     if packet is aten.linear:
         return int(given[0].numel() * args[0].shape[-1])
+    if RULES.get(packet) is grouped:
+        left, right = args[:2]
+        if left.dim() == right.dim() == 2:  # the groups share out what is summed over
+            return int(left.shape[0] * left.shape[1] * right.shape[1])
+        return int(given[0].numel() * left.shape[-1])
     if RULES.get(packet) is attention:
         query, key, value = args[:3]
         scores = prod(query.shape[:-1]) * key.shape[-2]
@@ -85,7 +91,7 @@ def macs(operation: Any, args: Sequence[Any], given: Sequence[Tensor]) -> int:
 def window_of(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Window, int, bool] | None:
     """Return the window, the groups and whether it is transposed of a convolution or pooling; None for all others."""
     packet = operation.overloadpacket
-    if packet is aten.convolution:
+    if packet in _CONVOLUTIONS:
         axes = args[1].dim() - 2
         stride, padding, dilation = (tuple(each(values, axes)) for values in args[3:6])
         return Window(tuple(args[1].shape[2:]), stride, padding, dilation), args[8], bool(args[6])

@@ -41,6 +41,15 @@ def _added_matrices(call: Call) -> Sequence[Placed]:
     return [together([_product(call, call.args[1], call.args[2]), call.lookup(call.args[0])])]
 
 
+@rule(*operations("_grouped_mm"))
+def grouped(call: Call) -> Sequence[Placed]:
+    """Return what products see of which each group of rows has a matrix of its own, as in a mixture of experts."""
+    if call.lookup(call.args[1]).sights:
+        return []
+    placed = call.lookup(call.args[0])
+    return [channels_mixed(placed, len(placed.dims) - 1, call.given[0].shape[-1])]
+
+
 @rule(aten.linear)
 def _linear(call: Call) -> Sequence[Placed]:
     placed = call.lookup(call.args[0])

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stepladder.inspection.placed import Placed
+from stepladder.inspection.placed import Placed, together
 from stepladder.inspection.rules.registry import RULES, Call, Rule, operations, rule
 from stepladder.inspection.sight import Atom
 from stepladder.layers import Window
@@ -46,7 +46,7 @@ def channels_mixed(placed: Placed, dimension: int, size: int) -> Placed:
     return placed.replaced(dimension, Atom(size))
 
 
-@rule(aten.convolution)
+@rule(aten.convolution, aten._convolution)
 def _convolution(call: Call) -> Sequence[Placed]:
     source, weight, _, stride, padding, dilation, transposed = call.args[:7]
     axes = weight.dim() - 2
@@ -61,7 +61,13 @@ def _convolution(call: Call) -> Sequence[Placed]:
             taps = _transposed_taps(kernel[axis], stride[axis], padding[axis], dilation[axis])
             dimension = channel + 1 + axis
             placed = placed.resampled(dimension, Atom(call.given[0].shape[dimension]), taps, 1)
-    return [channels_mixed(placed, channel, call.given[0].shape[channel])]
+    found = channels_mixed(placed, channel, call.given[0].shape[channel])
+    weights = call.lookup(weight)
+    if weights.sights:
+        # Weights that are made from the input bring what they see to every value.
+        mixed = weights.mixed(range(weight.dim()))
+        found = together([found, Placed(((),) * len(found.dims), mixed.sights)])
+    return [found]
 
 
 def _transposed_taps(kernel: int, stride: int, padding: int, dilation: int) -> list[list[int]]:
