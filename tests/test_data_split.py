@@ -112,7 +112,13 @@ def test_sample_needs_no_heavy_import() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"no gzip", gzip.compress(b"1,2\n"), gzip.compress(b"a,b\n"), gzip.compress(b"1,2\n" * 99)[:-9]]
+    "content",
+    [
+        b"no gzip",
+        gzip.compress(b"1,2\n", mtime=0),
+        gzip.compress(b"a,b\n", mtime=0),
+        gzip.compress(b"1,2\n" * 99, mtime=0)[:-9],
+    ],
 )
 def test_damaged_sample(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "mnist_5k.csv.gz"

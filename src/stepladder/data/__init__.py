@@ -1,7 +1,22 @@
-"""Data sets by name: whole in memory, from a folder, the cache, a mirror, or the bundled sample."""
+"""Data sets by name or path: whole in memory, from a folder, the cache, a mirror, a package, or one's own files."""
 
-from stepladder.data.catalog import MNIST, Catalog, load
+from stepladder.data.catalog import NAMES
 from stepladder.data.dataset import Dataset, Split, statistics
+from stepladder.data.entries import DOWNLOADED, MNIST, Catalog
+from stepladder.data.finding import load
+from stepladder.data.reference import parse_size, short_name
 from stepladder.data.split import split_holdout
 
-__all__ = ["MNIST", "Catalog", "Dataset", "Split", "load", "split_holdout", "statistics"]
+__all__ = [
+    "DOWNLOADED",
+    "MNIST",
+    "NAMES",
+    "Catalog",
+    "Dataset",
+    "Split",
+    "load",
+    "parse_size",
+    "short_name",
+    "split_holdout",
+    "statistics",
+]

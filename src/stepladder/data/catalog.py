@@ -1,129 +1,79 @@
-"""The data sets known by name, and where each is looked for."""
+"""Data sets by name: where each is looked for, and how its files become images."""
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy
 
 from stepladder.cache import folder as cache_folder
-from stepladder.data import idx
+from stepladder.data import archives, digits, idx, sample
 from stepladder.data.dataset import Dataset, Split
-from stepladder.data.download import Progress, UnreachableError, UntrustedError, fetch
-from stepladder.data.sample import load_sample
+from stepladder.data.download import Progress, UnreachableError, UntrustedError, fetch, hasher_of
+from stepladder.data.entries import DOWNLOADED, Catalog
 from stepladder.errors import DataError
 
-_ROLES = ("train_images", "train_labels", "test_images", "test_labels")
+SAMPLE_STANDS_IN = "mnist"
+NAMES = (*DOWNLOADED, sample.NAME, digits.NAME)
+_BATCH = 10_000  # records of CIFAR-10 in a file
 
 
-@dataclass(frozen=True)
-class Catalog:
-    """One data set of IDX files: their names, digests and mirrors."""
-
-    name: str
-    title: str
-    files: Mapping[str, tuple[str, str]]
-    """Role (train_images, ...) → (file name, SHA-256 of the gzipped file)."""
-    mirrors: tuple[str, ...]
-    classes: tuple[str, ...] = tuple("0123456789")
-    image_size: tuple[int, int] = (28, 28)
-    folders: tuple[str, ...] = field(default=(".",))
-    """Where the files may lie inside a folder that the user names."""
-    timeout: float = 5.0
-
-
-MNIST = Catalog(
-    name="mnist",
-    title="MNIST",
-    files={
-        "train_images": (
-            "train-images-idx3-ubyte.gz",
-            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-        ),
-        "train_labels": (
-            "train-labels-idx1-ubyte.gz",
-            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-        ),
-        "test_images": (
-            "t10k-images-idx3-ubyte.gz",
-            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-        ),
-        "test_labels": (
-            "t10k-labels-idx1-ubyte.gz",
-            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-        ),
-    },
-    mirrors=(
-        "https://ossci-datasets.s3.amazonaws.com/mnist",
-        "https://storage.googleapis.com/cvdf-datasets/mnist",
-    ),
-    folders=("mnist", "MNIST/raw", "raw", "."),
-)
-
-NAMES = ("mnist", "mnist-sample")
-
-
-def load(
-    name: str = "mnist",
+def load_named(
+    name: str,
     *,
     data_dir: Path | None = None,
     offline: bool | None = None,
     notify: Callable[[str], None] | None = None,
     progress: Progress | None = None,
-    catalog: Catalog = MNIST,
+    catalog: Catalog | None = None,
 ) -> Dataset:
-    """Return a data set by name, whole in memory.
-
-    MNIST is looked for in ``data_dir``, or else in the folder that ``STEPLADDER_DATA`` names; then in the user's
-    cache; then on the mirrors (``STEPLADDER_MIRRORS`` names others, with commas between). Where no mirror can be
-    reached the bundled sample stands in, and ``notify`` is told so in one line.
-
-    Args:
-        name: "mnist" or "mnist-sample".
-        data_dir: a folder that holds ``mnist/``, ``MNIST/raw`` or the files themselves, gzipped or not.
-        offline: never touch the network; None asks ``STEPLADDER_OFFLINE``.
-        notify: told what a person should know.
-        progress: told how far a download is.
-        catalog: what "mnist" means; other files and mirrors for tests.
-
-    Raises:
-        DataError: if the name is unknown, the folder holds no such data, a file is damaged, or mirrors answer with
-            something else.
-    """
-    if name == "mnist-sample":
-        return load_sample()
-    if name != catalog.name:
-        nearest = difflib.get_close_matches(name, NAMES, n=1)
-        hint = f"did you mean '{nearest[0]}'? " if nearest else ""
-        raise DataError("there is no data set of this name", given=name, repair=f"{hint}known: {', '.join(NAMES)}")
+    """Return a data set of the catalogue, whole in memory; see ``stepladder.data.load``."""
+    if name == sample.NAME:
+        return sample.load_sample()
+    if name == digits.NAME:
+        return digits.load_digits()
+    catalog = catalog if catalog is not None and catalog.name == name else DOWNLOADED[name]
     folder = data_dir or _folder_from_environment()
-    if folder is not None:
+    # Who keeps MNIST there need not keep all others there too.
+    if folder is not None and (data_dir or name == SAMPLE_STANDS_IN or _holds(folder, catalog)):
         return _assemble(_find(folder, catalog), str(folder), catalog)
     if offline is None:
         offline = os.environ.get("STEPLADDER_OFFLINE", "") not in ("", "0")
-    cache = cache_folder() / catalog.name
+    cache = cache_folder() / ("emnist" if catalog.name.startswith("emnist") else catalog.name)
     mirrors = _mirrors(catalog)
     try:
-        paths = {role: _cached(role, cache, offline, catalog, mirrors, progress) for role in _ROLES}
+        paths = {role: _cached(role, cache, offline, catalog, mirrors, progress) for role in catalog.files}
     except UnreachableError as error:
+        if name != SAMPLE_STANDS_IN:
+            raise UnreachableError(
+                f"{catalog.title} is not reachable ({_reason(error, offline)})",
+                given=error.given,
+                repair=f"go online once, put {', '.join(file for file, _ in catalog.files.values())} in a folder and "
+                f"name it with --data-dir, or choose --data {sample.NAME} or {digits.NAME}, which need no network",
+            ) from None
         if notify is not None:
             notify(
                 f"{catalog.title} is not reachable ({_reason(error, offline)}): using the MNIST sample (5,000 "
                 "images); its numbers are not comparable with the full set's."
             )
-        return load_sample()
+        return sample.load_sample()
     return _assemble(paths, str(cache), catalog)
 
 
 def _folder_from_environment() -> Path | None:
     named = os.environ.get("STEPLADDER_DATA")
     return Path(named) if named else None
+
+
+def _holds(folder: Path, catalog: Catalog) -> bool:
+    try:
+        _find(folder, catalog)
+    except DataError:
+        return False
+    return True
 
 
 def _find(folder: Path, catalog: Catalog) -> dict[str, Path]:
@@ -142,14 +92,15 @@ def _find(folder: Path, catalog: Catalog) -> dict[str, Path]:
                 if _ask(folder / inner / candidate, Path.exists):
                     found[role] = folder / inner / candidate
                     break
-        if len(found) == len(_ROLES):
+        if len(found) == len(catalog.files):
             return found
         missing = [name for role, (name, _) in catalog.files.items() if role not in found]
         best = min(best, missing, key=len)
     raise DataError(
         f"{catalog.title} is not in the data folder: {', '.join(best)} missing",
         given=f"{folder} (looked in {', '.join(str(folder / inner) for inner in catalog.folders)})",
-        repair="put the four files there, or name no folder to download them",
+        repair=f"put the {'archive' if 'archive' in catalog.files else 'four files'} there, or name no folder to "
+        "download",
     )
 
 
@@ -191,21 +142,21 @@ def _is_web_address(address: str) -> bool:
 def _cached(
     role: str, cache: Path, offline: bool, catalog: Catalog, mirrors: Sequence[str], progress: Progress | None
 ) -> Path:
-    name, sha256 = catalog.files[role]
+    name, expected = catalog.files[role]
     path = cache / name
-    digest = _digest(path)
-    if digest == sha256:
+    digest = _digest(path, expected)
+    if digest == expected:
         return path
     try:
         if offline:
             raise UnreachableError(f"{name} is not in the cache", given=str(cache), repair="go online once")
         # The download takes a damaged file's place in one step, so that nobody beside us finds it missing.
-        return fetch(name, sha256, cache, mirrors, timeout=catalog.timeout, progress=progress)
+        return fetch(name, expected, cache, mirrors, timeout=catalog.timeout, progress=progress)
     except DataError as error:
         if digest is None:
             raise
         removed = True
-        if _digest(path) != sha256:
+        if _digest(path, expected) != expected:
             try:
                 path.unlink(missing_ok=True)
             except OSError:  # a cache that only its owner may change
@@ -217,14 +168,18 @@ def _cached(
             f"a file in the cache was damaged and {'has been' if removed else 'cannot be'} removed; "
             "without a network it cannot be replaced",
             given=str(path),
-            repair="go online once, or ask for the data set mnist-sample",
+            repair=f"go online once, or ask for the data set {sample.NAME}",
         ) from None
 
 
-def _digest(path: Path) -> str | None:
-    """Return the SHA-256 of a file in the cache, or None where there is none."""
+def _digest(path: Path, like: str) -> str | None:
+    """Return the digest of a file in the cache, of the same kind as another, or None where there is no file."""
+    seen = hasher_of(like)
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                seen.update(chunk)
+        return seen.hexdigest()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -244,18 +199,76 @@ def _reason(error: UnreachableError, offline: bool) -> str:
 
 
 def _assemble(paths: Mapping[str, Path], source: str, catalog: Catalog) -> Dataset:
+    read = {"files": _idx_files, "zip of files": _zipped_files, "tar of records": _records}[catalog.form]
+    arrays = read(paths, catalog)
     splits = []
     for part in ("train", "test"):
-        images = idx.read(paths[f"{part}_images"], 3)
-        labels = idx.read(paths[f"{part}_labels"], 1)
-        _check(images, labels, paths[f"{part}_images"], paths[f"{part}_labels"], catalog)
-        splits.append(Split(images[:, None], labels.astype(numpy.int64)))
-    return Dataset(catalog.name, catalog.title, catalog.classes, splits[0], splits[1], source)
+        (images, images_from), (labels, labels_from) = arrays[f"{part}_images"], arrays[f"{part}_labels"]
+        _check(images, labels, images_from, labels_from, catalog)
+        if catalog.is_transposed:
+            images = numpy.ascontiguousarray(images.swapaxes(-1, -2))
+        shaped = images.reshape(len(images), catalog.channels, *catalog.image_size)
+        splits.append(Split(shaped, labels.astype(numpy.int64) - catalog.first_label))
+    return Dataset(
+        catalog.name,
+        catalog.title,
+        catalog.classes,
+        splits[0],
+        splits[1],
+        source,
+        is_handwriting=catalog.is_handwriting,
+    )
 
 
-def _check(
-    images: numpy.ndarray, labels: numpy.ndarray, images_path: Path, labels_path: Path, catalog: Catalog
-) -> None:
+_Arrays = dict[str, tuple[numpy.ndarray, str]]
+"""Role → its array, and where it came from."""
+
+
+def _idx_files(paths: Mapping[str, Path], catalog: Catalog) -> _Arrays:
+    arrays: _Arrays = {}
+    for role, path in paths.items():
+        if role.endswith("images"):
+            arrays[role] = idx.read(path, 3), str(path)
+        elif catalog.wide_labels:
+            arrays[role] = idx.read(path, 2, integers=True)[:, 0], str(path)
+        else:
+            arrays[role] = idx.read(path, 1), str(path)
+    return arrays
+
+
+def _zipped_files(paths: Mapping[str, Path], catalog: Catalog) -> _Arrays:
+    path = paths["archive"]
+    names = {role: name for role, (name,) in catalog.members.items()}
+    found = archives.members(path, list(names.values()), most=1 << 30)
+    return {
+        role: (idx.decode(found[name], 3 if role.endswith("images") else 1, f"{path}: {name}"), f"{path}: {name}")
+        for role, name in names.items()
+    }
+
+
+def _records(paths: Mapping[str, Path], catalog: Catalog) -> _Arrays:
+    """Return what CIFAR-10's binary files hold: records of one label and the bytes of one image, channel by channel."""
+    path = paths["archive"]
+    record = 1 + catalog.channels * catalog.image_size[0] * catalog.image_size[1]
+    names = [name for inner in catalog.members.values() for name in inner]
+    found = archives.members(path, names, most=_BATCH * record)
+    arrays: _Arrays = {}
+    for role, inner in catalog.members.items():
+        for name in inner:
+            if len(found[name]) % record:
+                raise DataError(
+                    f"a file in an archive is no whole number of records of {record:,} bytes",
+                    given=f"{path}: {name} has {len(found[name]):,} bytes",
+                    repair="replace the archive by the original",
+                )
+        table = numpy.frombuffer(b"".join(found[name] for name in inner), dtype=numpy.uint8).reshape(-1, record)
+        images = table[:, 1:].reshape(-1, catalog.channels, *catalog.image_size)
+        arrays[role] = numpy.ascontiguousarray(images), str(path)
+        arrays[role.replace("images", "labels")] = table[:, 0], str(path)
+    return arrays
+
+
+def _check(images: numpy.ndarray, labels: numpy.ndarray, images_path: str, labels_path: str, catalog: Catalog) -> None:
     repair = "replace the files by the original ones"
     if len(images) != len(labels):
         raise DataError(
@@ -264,17 +277,17 @@ def _check(
             repair=repair,
         )
     if len(images) == 0:
-        raise DataError("a data file holds no images", given=str(images_path), repair=repair)
-    if images.shape[1:] != catalog.image_size:
+        raise DataError("a data file holds no images", given=images_path, repair=repair)
+    if images.shape[-2:] != catalog.image_size:
         rows, columns = catalog.image_size
         raise DataError(
             f"the images are not {rows}×{columns}",
-            given=f"{images_path}: {images.shape[1]}×{images.shape[2]}",
+            given=f"{images_path}: {images.shape[-2]}×{images.shape[-1]}",
             repair=repair,
         )
-    if int(labels.max()) >= len(catalog.classes):
-        raise DataError(
-            f"a label is out of range 0 to {len(catalog.classes) - 1}",
-            given=f"{labels_path}: {int(labels.max())}",
-            repair=repair,
-        )
+    first, last = catalog.first_label, catalog.first_label + len(catalog.classes) - 1
+    for label in (int(labels.min()), int(labels.max())):
+        if not first <= label <= last:
+            raise DataError(
+                f"a label is out of range {first} to {last}", given=f"{labels_path}: {label}", repair=repair
+            )

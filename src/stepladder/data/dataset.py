@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy
 
+from stepladder.data.split import HOLDOUT_SEED, split_holdout
 from stepladder.errors import DataError
 
 _PIECE = 1024
@@ -40,6 +41,11 @@ class Dataset:
         test: the test images, which decide nothing.
         source: where the bytes came from.
         is_sample: whether it stands in for the full set, so that its numbers are not comparable with that.
+        validation: indices of the training images, int64 and sorted, that the data's own validation split holds: the
+            holdout, where one is asked for. None where the data has no such split.
+        is_handwriting: whether the images are bright strokes on black, as MNIST's are; such are shown dark on light,
+            and people's own pictures are prepared as MNIST was made.
+        notes: what a person should know about how it was read, one sentence each.
     """
 
     name: str
@@ -49,6 +55,23 @@ class Dataset:
     test: Split
     source: str
     is_sample: bool = False
+    validation: numpy.ndarray | None = None
+    is_handwriting: bool = True
+    notes: tuple[str, ...] = ()
+
+    def split_holdout(self, size: int, seed: int = HOLDOUT_SEED) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """Return (training indices, holdout indices) of the training images, both sorted.
+
+        The holdout is the data's own validation split where it has one, and else ``size`` stratified images.
+
+        Raises:
+            DataError: if the size is out of range.
+        """
+        if self.validation is None:
+            return split_holdout(self.train.labels, size=size, seed=seed)
+        kept = numpy.ones(len(self.train), dtype=bool)
+        kept[self.validation] = False
+        return numpy.flatnonzero(kept), self.validation
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -64,6 +87,8 @@ class Dataset:
             for array in (split.images, split.labels):
                 digest.update(str(array.shape).encode())
                 digest.update(numpy.ascontiguousarray(array).data)
+        if self.validation is not None:
+            digest.update(b"validation" + self.validation.tobytes())
         return digest.hexdigest()
 
 

@@ -32,18 +32,18 @@ class UntrustedError(UnreachableError):
 
 def fetch(
     name: str,
-    sha256: str,
+    digest: str,
     folder: Path,
     mirrors: Sequence[str],
     *,
     timeout: float = 5.0,
     progress: Progress | None = None,
 ) -> Path:
-    """Return the path of the downloaded file, which has the right SHA-256 or is not there at all.
+    """Return the path of the downloaded file, which has the right digest or is not there at all.
 
     Args:
         name: the file's name, in the folder and on every mirror.
-        sha256: its digest.
+        digest: its SHA-256, or, of 32 digits, its MD5, where no other is published.
         folder: where it goes.
         mirrors: base addresses, tried in order.
         timeout: seconds to wait for a connection, and for each further piece.
@@ -59,7 +59,7 @@ def fetch(
     for mirror in mirrors:
         address = f"{mirror.rstrip('/')}/{name}"
         try:
-            return _fetch_one(address, name, sha256, folder, timeout, progress)
+            return _fetch_one(address, name, digest, folder, timeout, progress)
         except _WrongAnswerError as error:
             answered = True
             reasons.append(f"{address}: {error}")
@@ -77,11 +77,16 @@ def fetch(
     )
 
 
+def hasher_of(digest: str) -> hashlib._Hash:
+    """Return what computes digests of this one's kind: MD5 for 32 hexadecimal digits, else SHA-256."""
+    return hashlib.md5(usedforsecurity=False) if len(digest) == 32 else hashlib.sha256()
+
+
 class _WrongAnswerError(Exception):
     """A mirror answered with something other than the file."""
 
 
-def _fetch_one(address: str, name: str, sha256: str, folder: Path, timeout: float, progress: Progress | None) -> Path:
+def _fetch_one(address: str, name: str, digest: str, folder: Path, timeout: float, progress: Progress | None) -> Path:
     try:
         response = open_address(address, timeout)
     except urllib.error.HTTPError as error:
@@ -98,14 +103,14 @@ def _fetch_one(address: str, name: str, sha256: str, folder: Path, timeout: floa
         except OSError as error:
             raise _cannot_write(folder, error) from None
         try:
-            digest, start = hashlib.sha256(), b""
+            seen, start = hasher_of(digest), b""
             # Every OSError in here is the disk's: _read gives its own another type. A full disk may show as late as
             # the flush or the close.
             with os.fdopen(descriptor, "wb") as stream:
                 so_far = 0
                 while chunk := _read(response, so_far, total):
                     start = start or chunk
-                    digest.update(chunk)
+                    seen.update(chunk)
                     so_far += len(chunk)
                     stream.write(chunk)
                     if progress is not None:
@@ -114,8 +119,9 @@ def _fetch_one(address: str, name: str, sha256: str, folder: Path, timeout: floa
                 os.fsync(stream.fileno())
             if looks_like_html(start):
                 raise _WrongAnswerError("served a web page instead of the file (a login page of the network?)")
-            if digest.hexdigest() != sha256:
-                raise _WrongAnswerError("served other bytes than the original's (SHA-256 differs)")
+            if seen.hexdigest() != digest:
+                kind = seen.name.upper().replace("SHA256", "SHA-256")
+                raise _WrongAnswerError(f"served other bytes than the original's ({kind} differs)")
             target = folder / name
             # Temporary files are made for their owner alone; a cache may be a whole class's.
             Path(temporary).chmod(0o644)

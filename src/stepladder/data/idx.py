@@ -1,8 +1,9 @@
-"""IDX, the file format of MNIST: a magic number, the sizes of the axes, then the bytes."""
+"""IDX, the file format of MNIST: a magic number, the sizes of the axes, then the values."""
 
 from __future__ import annotations
 
 import gzip
+import io
 import struct
 import zlib
 from math import prod
@@ -12,20 +13,22 @@ import numpy
 
 from stepladder.errors import DataError
 
-_UNSIGNED_BYTE = 0x08
+_UNSIGNED_BYTE, _INTEGER = 0x08, 0x0C
+_MOST_BYTES = 1 << 31
 _GZIP_MAGIC = b"\x1f\x8b"
 _REPAIR = "replace the file, or remove it and let it be downloaded again"
 
 
-def read(path: Path, axes: int) -> numpy.ndarray:
+def read(path: Path, axes: int, *, integers: bool = False) -> numpy.ndarray:
     """Return the array of unsigned bytes in an IDX file, gzipped or not.
 
     Args:
         path: the file; whether it is gzipped is seen from its first bytes, not from its name.
         axes: 3 for images, 1 for labels.
+        integers: whether the values are integers of 32 bits instead of bytes, as QMNIST's labels are.
 
     Raises:
-        DataError: if the file cannot be read, is cut off or corrupt, or is something else.
+        DataError: if the file cannot be read, is cut off, corrupt or too large, or is something else.
     """
     try:
         content = path.read_bytes()
@@ -35,20 +38,24 @@ def read(path: Path, axes: int) -> numpy.ndarray:
             given=f"{path} ({error.strerror})",
             repair="check that it is a file you may read",
         ) from None
-    return decode(content, axes, str(path))
+    return decode(content, axes, str(path), integers=integers)
 
 
-def decode(content: bytes, axes: int, name: str) -> numpy.ndarray:
+def decode(content: bytes, axes: int, name: str, *, integers: bool = False) -> numpy.ndarray:
     """Return the array in the bytes of an IDX file; see ``read``."""
     if looks_like_html(content):
         raise DataError("a web page stands where a data file should be", given=name, repair=_REPAIR)
     if content[:2] == _GZIP_MAGIC:
         try:
-            content = gzip.decompress(content)
+            with gzip.open(io.BytesIO(content)) as stream:
+                content = stream.read(_MOST_BYTES + 1)  # a few bytes may stand for any number of them
         except (EOFError, OSError, zlib.error, struct.error) as error:
             raise DataError("a gzip file is cut off or corrupt", given=f"{name} ({error})", repair=_REPAIR) from None
+        if len(content) > _MOST_BYTES:
+            raise DataError("a gzip file holds more than 2 GiB", given=name, repair=_REPAIR)
     header = 4 + 4 * axes
-    expected = bytes([0, 0, _UNSIGNED_BYTE, axes])
+    kind, each = (_INTEGER, 4) if integers else (_UNSIGNED_BYTE, 1)
+    expected = bytes([0, 0, kind, axes])
     if content[:4] != expected:
         raise DataError(
             f"the magic number is wrong: {expected.hex()} was expected",
@@ -58,13 +65,13 @@ def decode(content: bytes, axes: int, name: str) -> numpy.ndarray:
     if len(content) < header:
         raise DataError("a data file ends inside its header", given=name, repair=_REPAIR)
     sizes = struct.unpack(f">{axes}I", content[4:header])
-    if prod(sizes) != len(content) - header:
+    if prod(sizes) * each != len(content) - header:
         raise DataError(
             "a data file's size does not match its header",
             given=f"{name}: {'×'.join(map(str, sizes))} announced, {len(content) - header:,} bytes there",
             repair=_REPAIR,
         )
-    return numpy.frombuffer(content, dtype=numpy.uint8, offset=header).reshape(sizes)
+    return numpy.frombuffer(content, dtype=">i4" if integers else numpy.uint8, offset=header).reshape(sizes)
 
 
 def encode(array: numpy.ndarray) -> bytes:

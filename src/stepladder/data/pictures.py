@@ -1,0 +1,215 @@
+"""Pictures in files made into bytes: upright, opaque, grey or in colour, of one size."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy
+
+from stepladder.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_ENDINGS = "avif bmp dib gif jfif jp2 jpe jpeg jpg pbm pcx pgm png pnm ppm qoi tga tif tiff webp"
+SUFFIXES = frozenset(f".{ending}" for ending in _ENDINGS.split())
+"""Endings of names by which a file is taken for a picture."""
+
+_DAMAGE = (OSError, ValueError, TypeError, SyntaxError, EOFError, IndexError, KeyError, struct.error, zlib.error)
+_EXIF_ORIENTATION = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange rows and columns
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a picture's header says.
+
+    Args:
+        size: (rows, columns) once it is upright.
+        mode: Pillow's name of its kind, such as L, RGB, P, I;16 or CMYK.
+    """
+
+    size: tuple[int, int]
+    mode: str
+
+
+class UnreadablePictureError(Exception):
+    """A file that holds no picture that can be read; its text says why."""
+
+
+def look(path: Path) -> Look:
+    """Return what a picture's header says; its pixels are not read.
+
+    Raises:
+        UnreadablePictureError: if the file holds no picture, or one of too many pixels.
+    """
+    with _opened(path) as stored:
+        columns, rows = stored.size
+        if stored.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS:
+            rows, columns = columns, rows
+        return Look((rows, columns), stored.mode)
+
+
+def read(path: Path, size: tuple[int, int]) -> numpy.ndarray:
+    """Return a picture as uint8 of shape (rows, columns), or (rows, columns, 3) where any pixel has a colour.
+
+    It is turned upright as its camera noted; what is transparent lies on white; of an animation the first frame is
+    taken. 16 bits are brought to 8 by their range, not by the picture's own brightest value, so that pictures stay
+    comparable. A picture of another size is resized (Lanczos); its proportions are not kept.
+
+    Raises:
+        UnreadablePictureError: if the file holds no picture, or one that is damaged or too large.
+    """
+    from PIL import Image, ImageOps
+
+    rows, columns = size
+    with _opened(path) as stored:
+        # JPEG files are decoded at about twice the size that is wanted, which is fast.
+        stored.draft(None, (2 * max(size), 2 * max(size)))
+        stored.load()
+        upright = ImageOps.exif_transpose(stored)
+        picture = opaque(eight_bits(upright))
+        if picture.size != (columns, rows):
+            picture = picture.resize((columns, rows), Image.Resampling.LANCZOS)
+        pixels = numpy.array(picture)
+    if pixels.ndim == 3 and (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all():
+        return pixels[..., 0].copy()
+    return pixels
+
+
+def as_input(path: Path, shape: tuple[int, int, int]) -> numpy.ndarray:
+    """Return a picture as a net's input, uint8 of shape (channels, rows, columns), as a data set would hold it.
+
+    Raises:
+        DataError: if it cannot be read, or the net takes neither one nor three channels.
+    """
+    import warnings
+
+    channels, rows, columns = shape
+    if channels not in (1, 3):
+        raise DataError(
+            "pictures have one channel or three",
+            given=f"a net for {channels} channels",
+            repair="ask this net in Python, with stepladder.load_net",
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged notes inside a picture whose pixels can be read
+            pixels = read(path, (rows, columns))
+    except UnreadablePictureError as error:
+        raise DataError(
+            "the image cannot be read", given=f"{path} ({error})", repair="save it again as PNG or JPEG"
+        ) from None
+    return with_channels(pixels, channels)
+
+
+def with_channels(pixels: numpy.ndarray, channels: int) -> numpy.ndarray:
+    """Return pixels of shape (rows, columns) or (rows, columns, 3) as (channels, rows, columns), for 1 or 3 channels.
+
+    Colour becomes grey as Pillow does it (ITU-R BT.601: 0.299 red, 0.587 green, 0.114 blue).
+    """
+    from PIL import Image
+
+    if channels == 3:
+        coloured = pixels if pixels.ndim == 3 else numpy.repeat(pixels[..., None], 3, axis=2)
+        return numpy.ascontiguousarray(coloured.transpose(2, 0, 1))
+    grey = pixels if pixels.ndim == 2 else numpy.array(Image.fromarray(pixels).convert("L"))
+    return grey[None]
+
+
+def eight_bits(picture: Image.Image) -> Image.Image:
+    """Return a picture of 16 or more bits a value in mode L; one of 8 bits as it is."""
+    from PIL import Image
+
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    values = numpy.nan_to_num(numpy.asarray(picture).astype(numpy.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    return Image.fromarray(as_bytes(values, whole=picture.mode != "F"))
+
+
+def as_bytes(values: numpy.ndarray, *, whole: bool) -> numpy.ndarray:
+    """Return brightness of any range as uint8, of the same shape.
+
+    Args:
+        values: floats, finite.
+        whole: whether they were whole numbers: then 65,535 is white. Others are white at 1 if none exceeds that, and at
+            255 if none exceeds that. Where some exceed these too, the brightest is white; negative values are black.
+    """
+    highest = float(values.max(initial=0.0))
+    ranges = (65_535.0,) if whole else (1.0, 255.0)
+    white = next((one for one in ranges if highest <= one), highest)
+    return numpy.clip(numpy.round(values * (255 / white)), 0, 255).astype(numpy.uint8)
+
+
+def opaque(picture: Image.Image) -> Image.Image:
+    """Return a picture in mode L or RGB; what is transparent lies on white."""
+    from PIL import Image
+
+    if not picture.has_transparency_data:
+        return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+    layer = picture.convert("RGBA")
+    ground = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+    return Image.alpha_composite(ground, layer).convert("RGB")
+
+
+def resize(images: numpy.ndarray, size: tuple[int, int]) -> numpy.ndarray:
+    """Return images, uint8 of shape (N, C, H, W), at another size, (rows, columns), by Lanczos' filter."""
+    from PIL import Image
+
+    rows, columns = size
+    count, channels = images.shape[:2]
+    found = numpy.empty((count, channels, rows, columns), dtype=numpy.uint8)
+    for index, image in enumerate(images):
+        for channel, plane in enumerate(image):
+            found[index, channel] = numpy.asarray(
+                Image.fromarray(plane).resize((columns, rows), Image.Resampling.LANCZOS)
+            )
+    return found
+
+
+class _opened:  # noqa: N801 (used as a function is)
+    """A context that opens a picture and turns whatever goes wrong inside it into an UnreadablePictureError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Image.Image:
+        from PIL import Image
+
+        try:
+            self.stored = Image.open(self.path)
+        except BaseException as error:
+            raise self._explained(error) from None
+        columns, rows = self.stored.size
+        limit = Image.MAX_IMAGE_PIXELS
+        if limit is not None and columns * rows > limit:
+            self.stored.close()
+            raise UnreadablePictureError(_too_large(rows, columns, limit))
+        return self.stored
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.stored.close()
+        if error is not None and not isinstance(error, UnreadablePictureError):
+            raise self._explained(error) from None
+
+    def _explained(self, error: BaseException) -> BaseException:
+        from PIL import Image, UnidentifiedImageError
+
+        if isinstance(error, UnidentifiedImageError):
+            return UnreadablePictureError("no image format that can be read")
+        if isinstance(error, Image.DecompressionBombError):
+            return UnreadablePictureError(f"too many pixels: more than {Image.MAX_IMAGE_PIXELS or 0:,}")
+        if isinstance(error, MemoryError):
+            return UnreadablePictureError("too large for this machine's memory")
+        if isinstance(error, _DAMAGE):
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            return UnreadablePictureError(str(reason).rstrip("."))
+        return error
+
+
+def _too_large(rows: int, columns: int, limit: int) -> str:
+    return f"too many pixels: {rows:,}×{columns:,}, more than {limit:,}"
