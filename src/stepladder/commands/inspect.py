@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -143,7 +143,13 @@ def _describe_code(target: str, asked: _Asked) -> Summary:
     with loaded(target) as subject:
         if not inputs:
             raise _no_inputs(target, subject)
-        return inspect_module(subject, inputs, batch=None if asked.no_batch else 1, objects=asked.objects)
+        # What the user called it says more than the class that it is an instance of, such as Sequential.
+        name = target.rpartition(":")[2] if ":" not in target.partition("(")[2] else target
+        try:
+            summary = inspect_module(subject, inputs, batch=None if asked.no_batch else 1, objects=asked.objects)
+        except InspectionError as error:
+            raise InspectionError(replace(error.summary, net=name)) from None
+        return replace(summary, net=name)
 
 
 def _no_inputs(target: str, subject: nn.Module | Callable[[], nn.Module]) -> SpecError:
