@@ -41,6 +41,7 @@ def describe(net: Net, input_shape: Shape, objects: tuple[int, ...] | None = Non
     rows: list[Row] = []
     maps = len(input_shape) == 3
     field = Field()
+    flattened: Window | None = None
     kept = _kept(layers, shapes)
     for index, layer in enumerate(layers):
         before, after = shapes[index], shapes[index + 1]
@@ -50,8 +51,10 @@ def describe(net: Net, input_shape: Shape, objects: tuple[int, ...] | None = Non
         if window is not None:
             field = _through(field, window)
         elif isinstance(layer, Flatten) and len(before) == 3:
-            # Flattened values are mixed by what follows: from here on each sees what all positions saw together.
-            field = _through(field, Window((before[1], before[2])))
+            flattened = Window((before[1], before[2]))
+        elif isinstance(layer, Linear) and flattened is not None:
+            # It weighs all positions, so each of its values sees what they saw together.
+            field, flattened = _through(field, flattened), None
         parameters = layer.parameters(before)
         rows.append(
             Row(

@@ -110,11 +110,11 @@ class Trace:
             self._adopt(tensor)
             memory = self.memory.get(self._place_of(tensor))
             if memory is not None:
-                memory.last = self.operations
+                memory.last = self.operations + 1  # whoever called the net reads it
 
     def finish(self) -> None:
         """Count for each step the memory of what it gives, where that is new and is read later or given by the net."""
-        held: set[int] = set()
+        held = {self._place_of(tensor) for tensor in tensors_of([self.arguments, self.named])}
         for step in self.steps:
             for tensor in step.given:
                 place = self._place_of(tensor)
