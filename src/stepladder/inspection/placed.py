@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, prod
 
-from stepladder.inspection.sight import Affine, Atom, Loose, Sight
+from stepladder.inspection.sight import Sight
+from stepladder.inspection.terms import Affine, Atom, Loose
 
 Dims = tuple[tuple[Atom, ...], ...]
 Axis = tuple[int, int]

@@ -24,8 +24,9 @@ from stepladder.inspection.placed import Placed
 from stepladder.inspection.roles import function_name, is_layer, kind_of, role_of_function, role_of_module
 from stepladder.inspection.rules.registry import Call, operations, tensors_in
 from stepladder.inspection.shortcuts import shortcut
-from stepladder.inspection.sight import Affine, Atom, Sight
+from stepladder.inspection.sight import Sight
 from stepladder.inspection.steps import Memory, Span, Step, Stop, ValueNeededError, tensors_of
+from stepladder.inspection.terms import Affine, Atom
 from stepladder.inspection.watching import watched
 
 aten = torch.ops.aten

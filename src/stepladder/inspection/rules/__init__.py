@@ -24,7 +24,9 @@ aten = torch.ops.aten
 
 _POINTWISE = frozenset(
     operations("hardswish", "hardswish_", "prelu", "_prelu_kernel", "rrelu_with_noise", "log_sigmoid_forward", "rsub")
-    + operations("special_erf", "polar", "complex", "tril", "triu", "masked_fill_", "bernoulli", "alpha_dropout")
+    + operations(
+        "special_erf", "polar", "complex", "tril", "triu", "masked_fill_", "bernoulli", "alpha_dropout", "floor_divide"
+    )
 )
 """Operations on each value by itself that torch does not tag as such."""
 _CONVOLUTIONS = (aten.convolution, aten._convolution)

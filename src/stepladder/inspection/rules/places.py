@@ -8,7 +8,7 @@ import torch
 
 from stepladder.inspection.placed import Placed, concatenated, together
 from stepladder.inspection.rules.registry import RULES, Call, operations, rule
-from stepladder.inspection.sight import Atom
+from stepladder.inspection.terms import Atom
 
 aten = torch.ops.aten
 

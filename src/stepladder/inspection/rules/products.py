@@ -11,7 +11,7 @@ from torch import Tensor
 from stepladder.inspection.placed import Placed, together
 from stepladder.inspection.rules.registry import Call, operations, rule
 from stepladder.inspection.rules.windows import channels_mixed
-from stepladder.inspection.sight import Atom
+from stepladder.inspection.terms import Atom
 
 aten = torch.ops.aten
 
@@ -122,6 +122,17 @@ def _ordered(call: Call) -> Sequence[Placed]:
         else mixed.reduced([dimension], keep=False)
         for one in call.given
     ]
+
+
+@rule(*operations("_fft_c2c", "_fft_r2c", "_fft_c2r"))
+def _transformed(call: Call) -> Sequence[Placed]:
+    placed = call.lookup(call.args[0])
+    for dimension in call.args[1]:
+        placed = placed.mixed([dimension])
+        size = call.given[0].shape[dimension]
+        if size != call.args[0].shape[dimension]:  # of real values, half of the frequencies say all
+            placed = placed.replaced(dimension % len(placed.dims), Atom(size))
+    return [placed]
 
 
 def _one_dimension(call: Call, position: int) -> int:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stepladder.inspection.placed import Placed, together
 from stepladder.inspection.rules.registry import RULES, Call, Rule, operations, rule
-from stepladder.inspection.sight import Atom
+from stepladder.inspection.terms import Atom
 from stepladder.layers import Window
 
 aten = torch.ops.aten
