@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -336,6 +337,39 @@ def test_a_module_in_a_list_is_none_of_the_nets_but_its_work_is_counted() -> Non
     assert summary.totals.parameters == 20
     assert summary.totals.macs == 16 + 8
     assert given_by(summary)[0].output_shape == (2,)
+
+
+def test_a_layer_that_forward_makes() -> None:
+    class Grows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer: nn.Module | None = None
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.layer is None:
+                self.layer = nn.Conv2d(x.shape[1], 6, 3)
+            return self.layer(x)
+
+    net = Grows()
+    summary = inspect(net, (4, 8, 8))
+    assert [(row.name, row.kind, row.parameters, row.inputs) for row in summary.rows] == [
+        ("layer", "Conv2d", 222, (-1,))
+    ]
+    assert net.layer is None
+
+
+def test_work_in_another_thread_is_said_to_be_missing() -> None:
+    def threaded(net: nn.Module, x: Tensor) -> Tensor:
+        found: list[Tensor] = []
+        worker = threading.Thread(target=lambda: found.append(net.layer(x)))
+        worker.start()
+        worker.join()
+        return found[0]
+
+    summary = of_function(threaded, (4,), layer=nn.Linear(4, 2))
+    assert summary.totals.parameters == 10
+    assert any("other threads" in note for note in summary.notes)
+    assert not any(row.note == "never called" for row in summary.rows)
 
 
 def test_a_module_that_holds_itself_in_a_list() -> None:

@@ -255,10 +255,13 @@ def _most_at_once(trace: Trace) -> int:
 
 
 def _remarks(trace: Trace) -> list[str]:
+    remarks = []
     kinds = {step.kind for step in trace.steps if step.role == "norm"}
     if any(word in kind.lower() for kind in kinds for word in ("group", "instance", "localresponse")):
-        return ["receptive fields leave out what normalisation takes its mean and deviation from"]
-    return []
+        remarks.append("receptive fields leave out what normalisation takes its mean and deviation from")
+    if trace.elsewhere:
+        remarks.append("what it does in other threads is not seen: its MACs and memory are missing")
+    return remarks
 
 
 def _failure(error: Exception, trace: Trace, batch: int | None) -> Failure:

@@ -68,6 +68,8 @@ class Trace:
         self.channels: dict[int, int | None] = {}
         self.operations = 0
         self._paths = {each: path for path, each in module.named_modules()}
+        self._strangers: set[nn.Module] = set()
+        self.elsewhere = False
         self._thread = threading.get_ident()
         self._path: list[str] = []
         self._names: Counter[str] = Counter()
@@ -145,8 +147,12 @@ class Trace:
 
     def call(self, module: nn.Module, original: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Run a module's call and make a step or a span of it."""
-        path = self._paths.get(module)
-        if path is None or threading.get_ident() != self._thread:
+        if threading.get_ident() != self._thread:
+            self.called.add(module)
+            self.elsewhere = True
+            return original(module, *args, **kwargs)
+        path = self._path_of(module)
+        if path is None:
             return original(module, *args, **kwargs)
         if self._step is not None:
             self.called.add(module)
@@ -183,6 +189,14 @@ class Trace:
         if span is not None:
             span.given = tensors_of(result)
         return result
+
+    def _path_of(self, module: nn.Module) -> str | None:
+        """Return where a module is, if it is one of the net's; forward may have made it a moment ago."""
+        if module not in self._paths and module not in self._strangers:
+            self._paths |= {each: path for path, each in self.module.named_modules() if each not in self._paths}
+            if module not in self._paths:
+                self._strangers.add(module)
+        return self._paths.get(module)
 
     # Functions
 
@@ -308,8 +322,17 @@ class Trace:
                 sources = tensors_in((*args, *kwargs.values()))
         if call.overloadpacket in _FRESH:
             return call(*args, **kwargs)
+        for tensor in valued:
+            if isinstance(tensor, nn.Parameter):
+                # One that forward has just made; what stands in for it is known by its name.
+                if self._key(tensor) not in self._weights:
+                    self._learn_weights()
+                if name := self._weights.get(self._key(tensor)):
+                    self._weights[self._key(self._bare(tensor))] = name
         tracked = [tensor for tensor in sources if self._adopt(tensor) or self._key(tensor) in self._weights]
-        if not tracked and not any(isinstance(tensor, nn.Parameter) for tensor in sources):
+        weights = [tensor for tensor in sources if isinstance(tensor, nn.Parameter)]
+        made = bool(weights) and weights[0] is args[0] and call.overloadpacket.__name__.endswith("_")
+        if not tracked and (not weights or made):  # to fill the weights of a new module is no work of the net's
             return call(*args, **kwargs)
         self.operations += 1
         alone = False
