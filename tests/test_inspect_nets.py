@@ -153,6 +153,15 @@ def test_a_branch_without_values_to_decide_it_is_a_failure_that_says_so() -> Non
     assert asks_for_values(summary)
 
 
+def test_a_net_that_reads_its_weights_while_it_is_built() -> None:
+    def build() -> nn.Module:
+        layer = nn.Conv2d(3, 4, 3)
+        channels = int(layer(torch.zeros(1, 3, 8, 8)).abs().sum() * 0) + 4
+        return nn.Sequential(layer, nn.Conv2d(channels, 2, 1))
+
+    assert inspect(build, (3, 8, 8)).totals.parameters == 112 + 10
+
+
 def test_recursion() -> None:
     class Deeper(nn.Module):
         def __init__(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import nn
 
-from stepladder.errors import InspectionError
+from stepladder.errors import InspectionError, SpecError
 from stepladder.inspection.arguments import Inputs, arguments, built, dtype_of, tensor, unwrapped
 from stepladder.inspection.assembly import summarise
 from stepladder.inspection.copies import is_empty, is_made, stand_in, untouched
@@ -30,8 +30,14 @@ def inspect(
     build = None
     if not isinstance(subject, nn.Module):
         build = subject
-        with untouched(), unfilled():
-            subject = built(build())
+        with untouched():
+            try:
+                with unfilled():
+                    subject = built(build())
+            except SpecError:
+                raise
+            except Exception:
+                subject = built(build())  # some code reads its weights while it builds
     subject = unwrapped(subject)
     named, given = arguments(inputs, batch, dtype_of(subject))
     name = type(subject).__name__
