@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stepladder.commands.design import design
 from stepladder.commands.inspect import inspect
 from stepladder.commands.subjects import read_file, unknown
 from stepladder.errors import SpecError, StepladderError
@@ -29,6 +30,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_DATA = (
+    "Data set: mnist, mnist-sample, fashion-mnist, kmnist, qmnist, emnist-letters, emnist-balanced, cifar10, digits, "
+    "or the path of your own: a folder with a subfolder a class, a folder of IDX files, an .npz, .npy or CSV file."
+)
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -36,12 +41,20 @@ DataDir = Annotated[
         "then a download."
     ),
 ]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|ROWSxCOLUMNS",
+        help="Pixels to bring images to, such as 28 or 28x32. Default: the most common size, or that of most images.",
+    ),
+]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda. Default: a GPU where there is one.")]
 
 
 @app.command()
 def climb(
-    data: Annotated[str, typer.Option(help="Data set: mnist or mnist-sample.")] = "mnist",
+    data: Annotated[str, typer.Option(metavar="NAME|PATH", help=_DATA)] = "mnist",
+    size: Size = None,
     ladder: Annotated[str, typer.Option(help="Ladder to climb.")] = "classic",
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of every run.")] = 15,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of every step, with seeds 0, 1, 2, …")] = 1,
@@ -82,6 +95,7 @@ def climb(
     from stepladder import facts as facts_module
     from stepladder import precision as precisions
     from stepladder.climb import ClimbOptions, plan, run
+    from stepladder.data import short_name
     from stepladder.progress import clock, display
     from stepladder.report import write_report
     from stepladder.text import climb_summary
@@ -98,10 +112,12 @@ def climb(
         compare_schedules=compare_schedules,
         command=_command_line(),
     )
-    last = options.resolve().steps[-1]
+    options.resolve()  # mistakes in it are found before the data is looked for
     console = _console()
-    dataset = _load(data, data_dir, console)
-    place = folder / _folder_name(name or f"{ladder}-{dataset.name}")
+    dataset = _load(data, data_dir, console, size)
+    options = replace(options, classes=len(dataset.classes))
+    last = options.resolve().steps[-1]
+    place = folder / _folder_name(name or f"{ladder}-{short_name(dataset.name)}")
     plan(options, dataset, place)  # mistakes are found before anything is measured
     begun = sorted((place / "runs").glob("*"))
     choice = precisions.choose(precision, last.net, last.recipe, dataset.input_shape, begun, device)
@@ -132,7 +148,10 @@ def train(
         ),
     ],
     run: Annotated[Path, typer.Option(help="Run folder; the same command goes on there after a stop.")],
-    data: Annotated[str | None, typer.Option(help="Data set. Default: the experiment's, or mnist.")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="NAME|PATH", help=_DATA + " Default: the experiment's, or mnist.")
+    ] = None,
+    size: Size = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed. Default: the experiment's, or 0.")] = None,
     seeds: Annotated[
         int | None,
@@ -173,7 +192,7 @@ def train(
 
     console = _console()
     experiment = _experiment(what, data=data, seed=seed, protocol=protocol, settings=settings or [])
-    dataset = _load(experiment.data, data_dir, console)
+    dataset = _load(experiment.data, data_dir, console, size)
     experiment = experiment.model_copy(update={"data": dataset.name})
     experiment = _in_precision(experiment, what, precision, run, dataset, device, console)
     if not console.is_terminal:
@@ -203,6 +222,7 @@ def train(
         _say(console, "\n" + profiler.report())
 
 
+app.command()(design)
 app.command()(inspect)
 
 
@@ -222,6 +242,10 @@ def draw(
     input: Annotated[
         str | None, typer.Option(help="Input shape: channels x rows x columns. Default: the run's, or 1x28x28.")
     ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="NAME|PATH", help="Data set whose images it shows. Default: the run's.")
+    ] = None,
+    size: Size = None,
     data_dir: DataDir = None,
 ) -> None:
     """Draw one picture of a net, an experiment, a run or a climb."""
@@ -230,7 +254,7 @@ def draw(
 
     suffix = pictures.suffix_of(output)
     console = _console()
-    figure = pictures.draw(subject, kind, lambda name: _load(name, data_dir, console), input)
+    figure = pictures.draw(subject, kind, lambda name: _load(data or name, data_dir, console, size), input)
     from stepladder.pictures.style import save
 
     write_bytes(output, save(figure, suffix))
@@ -353,32 +377,37 @@ def _say(console: Console, text: str) -> None:
     print(text, file=console.file, flush=True)
 
 
-def _load(name: str, data_dir: Path | None, console: Console) -> Dataset:
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+def _load(name: str, data_dir: Path | None, console: Console, size: str | None = None) -> Dataset:
+    from rich.progress import BarColumn, Progress, TextColumn
 
     from stepladder import data
 
+    wanted = data.parse_size(size) if size is not None else None
     bars = Progress(
-        TextColumn("downloading {task.description}"),
+        TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        TextColumn("{task.fields[amount]}"),
         console=console,
         disable=not console.is_terminal,
         transient=True,
     )
     tasks: dict[str, Any] = {}
 
-    def progress(file: str, so_far: int, total: int | None) -> None:
-        if file not in tasks:
-            tasks[file] = bars.add_task(file, total=total)
-            if not console.is_terminal:
+    def progress(what: str, so_far: int, total: int | None) -> None:
+        is_reading = what in data.READING
+        if what not in tasks:
+            tasks[what] = bars.add_task(what if is_reading else f"downloading {what}", total=total, amount="")
+            if not console.is_terminal and not is_reading:
                 size = f" ({total:,} bytes)" if total else ""
-                _say(console, f"downloading {file}{size}")
-        bars.update(tasks[file], completed=so_far)
+                _say(console, f"downloading {what}{size}")
+        unit, each = ("", 1) if is_reading else (" kB", 1000)
+        amount = f"{so_far // each:,}{unit}" + (f" of {total // each:,}{unit}" if total else "")
+        bars.update(tasks[what], completed=so_far, amount=amount)
 
     with bars:
-        return data.load(name, data_dir=data_dir, notify=lambda line: _say(console, line), progress=progress)
+        return data.load(
+            name, size=wanted, data_dir=data_dir, notify=lambda line: _say(console, line), progress=progress
+        )
 
 
 def _experiment(

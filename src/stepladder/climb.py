@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stepladder.data import Dataset
-from stepladder.errors import SpecError
+from stepladder.errors import ShapeError, SpecError
 from stepladder.inspection.oneline import describe
 from stepladder.ladder import LADDERS, Ladder, Step
 from stepladder.notation import Net
@@ -29,6 +30,7 @@ class ClimbOptions:
         budget: parameters; None takes the ladder's.
         compare_schedules: whether to train the ladder's alternatives too.
         precision: of every run: "float32" or "bfloat16".
+        classes: of the data; nets that end in ten values end in so many instead.
         command: the command line that reproduces the climb.
     """
 
@@ -41,6 +43,7 @@ class ClimbOptions:
     budget: int | None = None
     compare_schedules: bool = False
     precision: str = "float32"
+    classes: int = 10
     command: str = "stepladder climb"
 
     def resolve(self) -> Ladder:
@@ -65,12 +68,13 @@ class ClimbOptions:
         return replace(
             ladder,
             goal=goal,
-            steps=tuple(self._in_precision(step) for step in ladder.steps),
-            alternatives=tuple(self._in_precision(step) for step in ladder.alternatives),
+            steps=tuple(self._adapted(step) for step in ladder.steps),
+            alternatives=tuple(self._adapted(step) for step in ladder.alternatives),
         )
 
-    def _in_precision(self, step: Step) -> Step:
-        return replace(step, recipe=step.recipe.model_copy(update={"precision": self.precision}))
+    def _adapted(self, step: Step) -> Step:
+        recipe = step.recipe.model_copy(update={"precision": self.precision})
+        return replace(step, recipe=recipe, net=_for_classes(step.net, self.classes))
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,14 @@ def plan(options: ClimbOptions, dataset: Dataset, folder: Path) -> list[Rung]:
     Raises:
         SpecError: if the ladder is unknown or a step's net does not fit the data.
     """
+    options = replace(options, classes=len(dataset.classes))
     ladder = options.resolve()
     steps = [(step, False) for step in ladder.steps]
     if options.compare_schedules:
         steps += [(step, True) for step in ladder.alternatives]
     rungs = []
     for number, (step, is_alternative) in enumerate(steps, start=1):
-        macs = describe(Net.parse(step.net), dataset.input_shape).totals.macs
+        macs = _macs(step, ladder, dataset)
         prefix = f"{len(ladder.steps)}-" if is_alternative else f"{number}-"
         jobs = tuple(
             Job(
@@ -128,6 +133,24 @@ def run(rungs: list[Rung], *, workers: int, data_dir: Path | None = None, device
         for job in column
     ]
     yield from execute(jobs, workers=workers, data_dir=data_dir, device=device)
+
+
+def _for_classes(net: str, classes: int) -> str:
+    """Return the net with so many outputs, if it ends in the ten of MNIST's digits."""
+    return re.sub(r"(?<![^\s])10(?=(?:C1|F)b?$)", str(classes), net.strip())
+
+
+def _macs(step: Step, ladder: Ladder, dataset: Dataset) -> int:
+    try:
+        return describe(Net.parse(step.net), dataset.input_shape).totals.macs
+    except ShapeError as error:
+        rows, columns = dataset.input_shape[1:]
+        raise ShapeError(
+            f"the nets of the {ladder.name} ladder do not fit images of {rows}×{columns}",
+            given=f"{dataset.title}; {step.title}: {step.net}; {error.what}",
+            repair="enlarge the images, such as with --size 28, choose another --ladder, or train a net of your own "
+            "with stepladder train",
+        ) from None
 
 
 def _cost(rung: Rung) -> tuple[int, bool]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 
-from stepladder.data import Dataset, Split, doubtful, split_holdout
+from stepladder.data import Dataset, Split, doubtful
 from stepladder.evaluate import Evaluation, Mistake, evaluate
 from stepladder.inspection import tables
 from stepladder.inspection.oneline import describe
@@ -64,7 +64,7 @@ def evaluated(run: FinishedRun, dataset: Dataset) -> Split:
     """Return the images that the run's rows were evaluated on: the test set, or the holdout."""
     if run.experiment.protocol != "holdout":
         return dataset.test
-    _, held = split_holdout(dataset.train.labels, size=run.experiment.holdout_size)
+    _, held = dataset.split_holdout(run.experiment.holdout_size)
     return Split(dataset.train.images[held], dataset.train.labels[held])
 
 

@@ -54,6 +54,7 @@ def gather(
     measured = [(rung, [open_finished(job.folder) for job in rung.jobs]) for rung in rungs]
     climbed = [(rung, runs) for rung, runs in measured if not rung.is_alternative]
     comparable = not dataset.is_sample
+    is_mnist = dataset.name == "mnist" and comparable
     steps = []
     for number, (rung, runs) in enumerate(climbed, start=1):
         before = climbed[number - 2] if number > 1 else None
@@ -83,6 +84,8 @@ def gather(
             "split": final["runs"][0]["rows"][0]["split"],
             "classes": list(dataset.classes),
             "input_shape": list(dataset.input_shape),
+            "is_handwriting": dataset.is_handwriting,
+            "notes": list(dataset.notes),
         },
         "goal": asdict(goal),
         "environment": top_runs[0].environment,
@@ -93,11 +96,13 @@ def gather(
         "alternatives": alternatives,
         "verdict": verdict(final, goal, comparable, dataset.title),
         "best": exhibits.best(top_rung.step, top_runs[0], dataset, goal.budget),
-        "published": [asdict(one) for one in PUBLISHED] if comparable else [],
+        "published": [asdict(one) for one in PUBLISHED] if is_mnist else [],
         "place": place(final["parameters"], final["evaluation"]["mean"], len(final["runs"]))
-        if comparable and options.protocol == "reference"
+        if is_mnist and options.protocol == "reference"
         else f"Numbers of the {dataset.title} are not comparable with published ones."
         if dataset.is_sample
+        else f"The published results that are listed here are on MNIST, and these numbers are on {dataset.title}."
+        if not is_mnist
         else "Holdout numbers are not comparable with published ones, which are on the test set.",
     }
 

@@ -91,13 +91,13 @@ def prepare(experiment: Experiment, dataset: data.Dataset, device: torch.device)
     pixels, labels = dataset.train.images, dataset.train.labels
     evaluated, split = dataset.test, "test"
     if experiment.protocol == "holdout":
-        if experiment.holdout_size >= len(labels):
+        if dataset.validation is None and experiment.holdout_size >= len(labels):
             raise SpecError(
                 "the holdout would take every training image",
                 given=f"holdout_size = {experiment.holdout_size}, training images: {len(labels)}",
                 repair=f"choose a holdout_size of {len(labels) // 6} or so",
             )
-        kept, held = data.split_holdout(labels, size=experiment.holdout_size)
+        kept, held = dataset.split_holdout(experiment.holdout_size)
         evaluated, split = data.Split(pixels[held], labels[held]), "holdout"
         pixels, labels = pixels[kept], labels[kept]
     mean, deviation = data.statistics(pixels)

@@ -2,6 +2,7 @@
 
 from stepladder.data.catalog import NAMES
 from stepladder.data.dataset import Dataset, Split, statistics
+from stepladder.data.download import READING
 from stepladder.data.entries import DOWNLOADED, MNIST, Catalog
 from stepladder.data.finding import load
 from stepladder.data.reference import parse_size, short_name
@@ -11,6 +12,7 @@ __all__ = [
     "DOWNLOADED",
     "MNIST",
     "NAMES",
+    "READING",
     "Catalog",
     "Dataset",
     "Split",

@@ -19,6 +19,9 @@ from stepladder.errors import DataError
 Progress = Callable[[str, int, int | None], None]
 """Called with the file's name, the bytes so far and, where the mirror tells, the bytes in all."""
 
+LOOKING, DECODING = READING = ("looking at files", "reading images")
+"""What is told as a name where not bytes of a download but files of one's own are counted."""
+
 _CHUNK = 1 << 16
 
 

@@ -54,7 +54,19 @@ def load(
             reference.what, data_dir=data_dir, offline=offline, notify=notify, progress=progress, catalog=catalog
         )
         return dataset if reference.size is None else resized(dataset, reference.size)
-    raise unknown_data(reference.what)
+    if path_of(reference.what) is None:
+        raise unknown_data(reference.what)
+    from stepladder.data.own import load_own
+
+    return load_own(reference, notify, progress)
+
+
+def path_of(text: str) -> Path | None:
+    """Return the path that a text names, or None if nothing is there."""
+    try:
+        return Path(text) if text and Path(text).exists() else None
+    except (OSError, ValueError):  # too long, or no path at all
+        return None
 
 
 def unknown_data(name: str) -> DataError:

@@ -1,0 +1,141 @@
+"""Folders of class subfolders, with or without train, val and test above them, as a list of image files."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stepladder.data.collection import Item, Listing, SplitName, split_named
+from stepladder.data.pictures import SUFFIXES
+from stepladder.errors import DataError
+
+_DEEPEST = 32
+
+
+@dataclass
+class _Seen:
+    """What a walk left out."""
+
+    hidden: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+    loops: list[str] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+    def remarks(self) -> tuple[str, ...]:
+        found = []
+        if self.hidden:
+            found.append(f"{self.hidden:,} hidden file{'s' if self.hidden > 1 else ''} left out")
+        if self.others:
+            kinds = ", ".join(f"{kind} ({count:,})" for kind, count in self.others.most_common(4))
+            found.append(f"{self.others.total():,} files that are no images left out: {kinds}")
+        if self.loops:
+            found.append(f"a symbolic link leads back to a folder above it and is not followed: {self.loops[0]}")
+        return tuple(found)
+
+
+def has_class_folders(folder: Path) -> bool:
+    """Return whether a folder has subfolders that are not hidden."""
+    return bool(_subfolders(folder, _Seen()))
+
+
+def list_folder(folder: Path) -> Listing:
+    """Return the image files of a folder of class subfolders.
+
+    Where its subfolders are called train, val and test (or training, valid, validation, dev, testing) and have
+    subfolders of their own, these are splits. Images may lie any number of folders below that of their class. Hidden
+    files and files whose endings are no picture's are left out; symbolic links are followed unless they lead back.
+
+    Raises:
+        DataError: if there are no class subfolders or no images in them, or a folder cannot be read.
+    """
+    seen = _Seen()
+    inner = _subfolders(folder, seen)
+    splits = {path: split_named(path.name) for path in inner}
+    items: list[Item] = []
+    classes: set[str] = set()
+    named = [path for path, split in splits.items() if split]
+    is_split = bool(named) and any(splits[path] == "train" for path in named) and all(map(has_class_folders, named))
+    if is_split and (len(named) == len(inner) or len(named) > 1):
+        for path in inner:
+            split = splits[path]
+            if split is None:
+                seen.others[f"folder {path.name} beside the splits"] += 1
+                continue
+            for below in _subfolders(path, seen):
+                classes.add(below.name)
+                items += _items(below, below.name, split, folder, seen)
+        form = f"a folder of {', '.join(path.name for path in named)}, each with a subfolder a class"
+    else:
+        for path in inner:
+            classes.add(path.name)
+            items += _items(path, path.name, "", folder, seen)
+        form = "a folder with a subfolder a class"
+    if not items:
+        raise _nothing(folder, inner, seen)
+    return Listing(tuple(items), form, tuple(classes), seen.remarks(), tuple(seen.unreadable))
+
+
+def _items(folder: Path, label: str, split: SplitName, root: Path, seen: _Seen) -> Iterator[Item]:
+    for path in _walk(folder, root, seen, (os.path.realpath(root),)):
+        yield Item(path, path.relative_to(root).as_posix(), label, split)
+
+
+def _walk(folder: Path, root: Path, seen: _Seen, above: tuple[str, ...]) -> Iterator[Path]:
+    """Yield the image files below a folder in the order of their names."""
+    here = os.path.realpath(folder)
+    if here in above or len(above) > _DEEPEST:
+        seen.loops.append(folder.relative_to(root).as_posix())
+        return
+    for entry in _entries(folder):
+        path = folder / entry.name
+        if entry.name.startswith("."):
+            seen.hidden += 1
+        elif entry.is_dir():
+            yield from _walk(path, root, seen, (*above, here))
+        elif path.suffix.lower() not in SUFFIXES:
+            seen.others[path.suffix.lower() or "no ending"] += 1
+        elif not path.is_file():  # a link to nothing, a pipe or a device
+            seen.unreadable.append((path.relative_to(root).as_posix(), "no regular file"))
+        else:
+            yield path
+
+
+def _subfolders(folder: Path, seen: _Seen) -> list[Path]:
+    found = []
+    for entry in _entries(folder):
+        if entry.name.startswith("."):
+            seen.hidden += entry.is_file()
+        elif entry.is_dir():
+            found.append(folder / entry.name)
+    return found
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(
+            "a folder cannot be read", given=f"{folder} ({error.strerror})", repair="check that you may read it"
+        ) from None
+
+
+def _nothing(folder: Path, inner: list[Path], seen: _Seen) -> DataError:
+    flat = sum(entry.is_file() and Path(entry.name).suffix.lower() in SUFFIXES for entry in _entries(folder))
+    if flat:
+        return DataError(
+            "images need a subfolder a class, and these lie in none",
+            given=f"{folder}: {flat:,} images",
+            repair=f"sort them into subfolders such as {folder.name}/cat and {folder.name}/dog, or name a CSV file of "
+            "file names and labels",
+        )
+    reasons = [*seen.remarks(), *(f"{name}: {reason}" for name, reason in seen.unreadable[:3])]
+    what = "its subfolders hold no images" if inner else "it is empty" if not reasons else "it holds no images"
+    return DataError(
+        f"there is no data set in this folder: {what}",
+        given=f"{folder}" + (f" ({'; '.join(reasons)})" if reasons else ""),
+        repair="name a folder of class subfolders, IDX files, images.npy and labels.npy, an .npz or a CSV file",
+    )
