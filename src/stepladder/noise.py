@@ -92,8 +92,9 @@ def noise(answers: Array, wrong: Array, count: int) -> Noise:
     answer = difference + seed + image + rest, analysed as a two-way table without replication (Scheffé, The Analysis
     of Variance, 1959, chapter 4). Where the seeds lie closer together than is to be expected, their variance is moved
     up as in a moderated t (Smyth, Statistical Applications in Genetics and Molecular Biology 3, 2004); it is never
-    moved down. Degrees of freedom after Satterthwaite (Biometrics Bulletin 2, 1946). One image more gained and one more lost a seed keep few differing images from
-    looking certain (Bonett and Price, Journal of Educational and Behavioral Statistics 37, 2012).
+    moved down. Degrees of freedom after Satterthwaite (Biometrics Bulletin 2, 1946). One image more gained and one more
+    lost a seed keep few differing images from looking certain (Bonett and Price, Journal of Educational and Behavioral
+    Statistics 37, 2012).
 
     Args:
         answers: candidate's right minus baseline's right, -1, 0 or 1, of shape (..., seeds, images). Images on which
@@ -105,8 +106,6 @@ def noise(answers: Array, wrong: Array, count: int) -> Noise:
     by_seed = answers.sum(-1, dtype=numpy.int64) / count
     difference = by_seed.mean(-1)
     totals = answers.sum(-2, dtype=numpy.int32)
-    per_image = numpy.count_nonzero(answers, -2)
-    differing = numpy.count_nonzero(per_image, -1)
     # Sums of squares over all images: those left out are nought, and their share is in the means.
     images = (totals**2).sum(-1) / seeds - count * seeds * difference**2
     padding = 2 / (count**2 * seeds)
@@ -117,7 +116,7 @@ def noise(answers: Array, wrong: Array, count: int) -> Noise:
         of_seeds, of_images, freedom = assumed, images / (count - 1) / count + padding, numpy.inf
     else:
         between = ((by_seed - difference[..., None]) ** 2).sum(-1)
-        whole = per_image.sum(-1) - count * seeds * difference**2
+        whole = numpy.count_nonzero(answers, (-2, -1)) - count * seeds * difference**2
         rest = (whole - images - count * between) / ((seeds - 1) * (count - 1))
         expected = rest / count + assumed
         freedom = PRIOR_SEEDS + seeds - 1
@@ -125,6 +124,6 @@ def noise(answers: Array, wrong: Array, count: int) -> Noise:
         of_seeds = numpy.maximum((PRIOR_SEEDS * expected + between) / freedom, between / (seeds - 1))
         of_images = numpy.maximum(images / (count - 1) - rest, 0) / (seeds * count) + padding
     shares = of_seeds / seeds
-    per_freedom = shares**2 / freedom + of_images**2 / numpy.maximum(differing, 1)
-    whole_freedom = (shares + of_images) ** 2 / numpy.maximum(per_freedom, 1e-300)
+    # The images' part rests on so many images that its own doubt does not count.
+    whole_freedom = freedom * ((shares + of_images) / numpy.maximum(shares, 1e-100)) ** 2
     return Noise(difference, of_seeds, of_images, numpy.asarray(whole_freedom), seeds)
