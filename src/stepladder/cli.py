@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stepladder.commands.data import data as survey
 from stepladder.commands.design import design
 from stepladder.commands.inspect import inspect
 from stepladder.commands.subjects import read_file, unknown
@@ -224,6 +225,7 @@ def train(
 
 app.command()(design)
 app.command()(inspect)
+app.command(name="data")(survey)
 
 
 @app.command()
