@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stepladder.ladder import Ladder, Step, classic
     from stepladder.many import train_many
     from stepladder.notation import Net
+    from stepladder.proposals.propose import design
     from stepladder.results import compare_runs, open_climb, open_run
     from stepladder.runs import guide_log
     from stepladder.spec import Augmentation, Experiment, Recipe
@@ -38,6 +39,7 @@ __all__ = [
     "classic",
     "compare_runs",
     "describe",
+    "design",
     "evaluate_predictions",
     "guide_log",
     "inspect",
@@ -63,6 +65,7 @@ _HOMES = {
     "classic": "ladder.classic",
     "compare_runs": "results.compare_runs",
     "describe": "inspection.oneline.describe",
+    "design": "proposals.propose.design",
     "evaluate_predictions": "evaluate.evaluate",
     "guide_log": "runs.guide_log",
     "inspect": "inspection.anything.inspect",

@@ -24,6 +24,8 @@ from stepladder.layers import Layer
 from stepladder.notation import Net
 from stepladder.notebook_parts import LAYERS, QUIET, box, code, heading, quiet, table
 from stepladder.progress import clock
+from stepladder.proposals import forms
+from stepladder.proposals.propose import Proposal, Proposals
 from stepladder.results import Climb, Comparison
 from stepladder.runs import EpochRow, FinishedRun
 from stepladder.text import Facts, accuracy, comparison_note
@@ -105,6 +107,27 @@ def _nets(comparison: NetComparison) -> str:
         table("", diff_forms.TOTALS, sums, numbers=[*diff_forms.TOTAL_NUMBERS]),
         table("", diff_forms.HEADER, pairs, numbers=[*diff_forms.NUMBERS], head=1, dense=True),
         quiet(diff_forms.legend(comparison)),
+        width="80em",
+    )
+
+
+@html.register
+def _proposal(proposal: Proposal) -> str:
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in proposal.reasons)
+    return box(
+        f"<p><strong>{escape(proposal.kind)}</strong>: {escape(proposal.difference)}<br>{code(proposal.net)}</p>",
+        f"<ul>{reasons}</ul>",
+    )
+
+
+@html.register
+def _proposals(proposals: Proposals) -> str:
+    rows = [[*row[:2], code(row[2]), *row[3:]] for row in forms.cells(proposals)]
+    why = "".join(_proposal(proposal) for proposal in proposals)
+    return box(
+        table("", forms.HEADER, rows, numbers=[0, *range(3, len(forms.HEADER))], head=1, dense=True),
+        quiet(forms.first_because(proposals)),
+        f"<details><summary>why these</summary>{why}</details>",
         width="80em",
     )
 
