@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from itertools import pairwise
-from pathlib import Path
 from time import perf_counter
 
 import pytest
