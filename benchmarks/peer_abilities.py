@@ -97,11 +97,11 @@ def _torchscan_folds() -> Answer:
 
 
 def _own_folds() -> Answer:
-    from stepladder.inspection.summary import folded
+    from stepladder.inspection.tables import render
 
     summary = summarise(peer_nets.nested(), IMAGE)
-    kinds = [{one.kind for one in folded(summary, depth)} for depth in (1, 3)]
-    return _done("Conv2d" not in kinds[0] and "Conv2d" in kinds[1])
+    texts = [render(summary, "text", depth=depth) for depth in (1, 3)]
+    return _done("Conv2d" not in texts[0] and "Conv2d" in texts[1])
 
 
 def _own_notebook() -> Answer:

@@ -2,8 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+
+
+def key_of(tensor: Tensor) -> int:
+    """Return what tells the memory of a tensor from that of others; the tensor's own id where it has none of one piece.
+
+    Sparse tensors, and those that are mapped over, have none.
+    """
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except NotImplementedError:
+        return id(tensor)
+
+
+class Shadows:
+    """Tensors without values that stand in for others; those that share memory have shadows that do."""
+
+    def __init__(self) -> None:
+        self._shadows: dict[int, tuple[Tensor, Tensor]] = {}
+        self._memories: dict[int, Tensor] = {}
+
+    def bare(self, value: Any) -> Any:
+        """Return a value with every tensor in it on the meta device, each always with the same stand-in."""
+        if isinstance(value, list | tuple):
+            return [self.bare(one) for one in value]
+        if isinstance(value, dict):
+            return {name: self.bare(one) for name, one in value.items()}
+        if not isinstance(value, Tensor) or value.is_meta:
+            return value
+        if id(value) not in self._shadows:
+            # The value is kept as well: another tensor might get its id.
+            self._shadows[id(value)] = (self._made(value), value)
+        return self._shadows[id(value)][0]
+
+    def _made(self, value: Tensor) -> Tensor:
+        if value.layout is not torch.strided:
+            return value.to("meta")
+        key = key_of(value)
+        memory = self._memories.get(key)
+        if memory is None:
+            size = value.untyped_storage().nbytes() // value.element_size()
+            memory = self._memories[key] = torch.empty(size, dtype=value.dtype, device="meta")
+        if memory.dtype != value.dtype:
+            return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+        return memory.as_strided(value.shape, value.stride(), value.storage_offset())
 
 
 def memory_of(tensor: Tensor) -> int:

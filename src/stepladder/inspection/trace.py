@@ -19,7 +19,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from stepladder.inspection import rules
 from stepladder.inspection.failures import refuse
-from stepladder.inspection.memory import apart, laid_out, memory_of
+from stepladder.inspection.memory import Shadows, apart, key_of, laid_out, memory_of
 from stepladder.inspection.placed import Placed
 from stepladder.inspection.roles import function_name, is_layer, kind_of, role_of_function, role_of_module
 from stepladder.inspection.rules.registry import Call, operations, tensors_in
@@ -80,8 +80,7 @@ class Trace:
         self._makers: dict[int, tuple[int, ...]] = {}
         self._sharing: dict[int, list[Tensor]] = {}
         self._aliases: dict[int, int] = {}
-        self._shadows: dict[int, Tensor] = {}
-        self._memories: dict[int, Tensor] = {}
+        self._shadows = Shadows()
         self._written: dict[int, int] = {}
         self._alive: list[Any] = []
         self._counted: set[str] = set()
@@ -318,7 +317,7 @@ class Trace:
                 raise ValueNeededError
             valued = [tensor for tensor in sources if not tensor.is_meta]
             if valued:
-                args, kwargs = self._without_values(args), {name: self._bare(one) for name, one in kwargs.items()}
+                args, kwargs = self._shadows.bare(args), self._shadows.bare(kwargs)
                 sources = tensors_in((*args, *kwargs.values()))
         if call.overloadpacket in _FRESH:
             return call(*args, **kwargs)
@@ -328,7 +327,7 @@ class Trace:
                 if self._key(tensor) not in self._weights:
                     self._learn_weights()
                 if name := self._weights.get(self._key(tensor)):
-                    self._weights[self._key(self._bare(tensor))] = name
+                    self._weights[self._key(self._shadows.bare(tensor))] = name
         tracked = [tensor for tensor in sources if self._adopt(tensor) or self._key(tensor) in self._weights]
         weights = [tensor for tensor in sources if isinstance(tensor, nn.Parameter)]
         made = bool(weights) and weights[0] is args[0] and call.overloadpacket.__name__.endswith("_")
@@ -348,7 +347,7 @@ class Trace:
             result = call(*args, **kwargs)
         given = tensors_in(result if isinstance(result, list | tuple) else [result])
         for tensor in valued:
-            shadow = self._shadows[id(tensor)]
+            shadow = self._shadows.bare(tensor)
             if any(shadow is one for one in given):
                 self._written[self._key(tensor)] = self._key(shadow)
         self._note(call, args, kwargs, sources, given, step)
@@ -484,12 +483,10 @@ class Trace:
         return True
 
     def _key(self, tensor: Tensor) -> int:
-        """Return what tells the memory of a tensor from that of others."""
-        try:
-            return int(tensor.untyped_storage()._cdata)
-        except NotImplementedError:
+        key = key_of(tensor)
+        if key == id(tensor):
             self._alive.append(tensor)
-            return id(tensor)  # sparse tensors, and those that are mapped over, have no memory of one piece
+        return key
 
     def _place_of(self, tensor: Tensor) -> int:
         key = self._key(tensor)
@@ -498,35 +495,6 @@ class Trace:
     def _pack(self, tensor: Tensor) -> Tensor:
         self._packed.append(tensor)
         return tensor
-
-    def _without_values(self, args: Sequence[Any]) -> list[Any]:
-        return [self._bare(one) for one in args]
-
-    def _bare(self, value: Any) -> Any:
-        """Return a value with every tensor in it on the meta device."""
-        if isinstance(value, list | tuple):
-            return [self._bare(one) for one in value]
-        if not isinstance(value, Tensor) or value.is_meta:
-            return value
-        shadow = self._shadows.get(id(value))
-        if shadow is None:
-            shadow = self._shadow(value)
-            self._shadows[id(value)] = shadow
-            self._alive.append(value)
-        return shadow
-
-    def _shadow(self, value: Tensor) -> Tensor:
-        if value.layout is not torch.strided:
-            return value.to("meta")
-        # Tensors that share memory have shadows that do.
-        key = self._key(value)
-        memory = self._memories.get(key)
-        if memory is None:
-            size = value.untyped_storage().nbytes() // value.element_size()
-            memory = self._memories[key] = torch.empty(size, dtype=value.dtype, device="meta")
-        if memory.dtype != value.dtype:
-            return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
-        return memory.as_strided(value.shape, value.stride(), value.storage_offset())
 
 
 def _buffers(module: nn.Module) -> int:
