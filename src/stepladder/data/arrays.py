@@ -39,7 +39,7 @@ def read_npz(path: Path) -> Collection:
             announced = sum(member.file_size for member in archive.infolist())
         if announced > MOST_BYTES:
             raise _too_large(path, announced)
-        with numpy.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, numpy.load(stream, allow_pickle=False) as stored:
             keys = list(stored.files)
             pairs = _pairs(keys)
             if not pairs:
@@ -236,7 +236,7 @@ def _labels(array: numpy.ndarray, count: int, source: str) -> list[str]:
 
 
 def _unreadable(path: Path, error: Any) -> DataError:
-    pickled = "pickle" in str(error).lower()
+    pickled = any(word in str(error).lower() for word in ("pickle", "python objects"))
     return DataError(
         "this file holds pickled objects, which are not opened" if pickled else "the file cannot be read",
         given=str(path) if pickled else f"{path} ({error})",

@@ -222,7 +222,8 @@ def _read_cache(path: Path, listing: Listing) -> Collection | None:
     if not path.is_file():
         return None
     try:
-        with numpy.load(path, allow_pickle=False) as stored:
+        # Opened here, since numpy leaves a damaged file open.
+        with path.open("rb") as stream, numpy.load(stream, allow_pickle=False) as stored:
             images, header = stored["images"], json.loads(stored["header"].tobytes())
         items = [listing.items[index] for index in header["indices"]]
         if images.dtype != numpy.uint8 or images.ndim != 4 or len(images) != len(items):

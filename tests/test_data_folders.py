@@ -1,0 +1,243 @@
+"""One's own images in folders of classes and in CSV files: what is found, how it is split, what is refused."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from own_images import mnist_folder, photo_folder
+from stepladder import data
+from stepladder.data import decoded, own
+from stepladder.data.collection import Collection, sorted_classes
+from stepladder.data.reference import Reference, parse_size
+from stepladder.errors import DataError
+
+
+def picture(path: Path, value: int, size: tuple[int, int] = (8, 8)) -> Path:
+    """Write a grey image with one pixel more, so that images of different values differ."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = numpy.full(size, value % 256, dtype=numpy.uint8)
+    pixels[0, 0] = value // 256
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def two_classes(root: Path, each: int = 10) -> Path:
+    for offset, name in enumerate(("b", "a")):
+        for index in range(each):
+            picture(root / name / f"{index}.png", 20 * index + offset)
+    return root
+
+
+def test_splits_and_labels_of_a_folder(tmp_path: Path) -> None:
+    dataset = data.load(str(mnist_folder(tmp_path / "digits of mine")))
+    sample = data.load("mnist-sample")
+    assert dataset.classes == ("3", "5", "8")
+    assert (dataset.title, dataset.input_shape, len(dataset.train), len(dataset.test)) == (
+        "digits of mine",
+        (1, 28, 28),
+        24,
+        24,
+    )
+    first_five = sample.train.images[sample.train.labels == 5][0]
+    assert (dataset.train.images[dataset.train.labels == 1][0] == first_five).all()
+    assert data.short_name(dataset.name) == "digits-of-mine"
+
+
+def test_a_missing_test_split_is_made_and_said(tmp_path: Path) -> None:
+    told: list[str] = []
+    dataset = data.load(str(photo_folder(tmp_path / "photos")), notify=told.append)
+    assert dataset.input_shape == (3, 32, 32)
+    assert numpy.bincount(dataset.test.labels).tolist() == [4, 4]
+    assert any("no test split" in line for line in told)
+    again = data.load(str(tmp_path / "photos"))
+    assert (again.test.images == dataset.test.images).all()
+
+
+def test_validation_is_the_holdout_or_stands_in_for_the_test(tmp_path: Path) -> None:
+    for split, start in (("train", 0), ("val", 100), ("test", 200)):
+        for name in ("a", "b"):
+            for index in range(10):
+                picture(tmp_path / split / name / f"{index}.png", start + 2 * index + (name == "b"))
+    dataset = data.load(str(tmp_path))
+    kept, held = dataset.split_holdout(5)
+    assert (len(dataset.train), len(dataset.test), len(kept), len(held)) == (40, 20, 20, 20)
+    assert {int(image[0, 1, 1]) for image in dataset.train.images[held]} == set(range(100, 120))
+    shutil.rmtree(tmp_path / "test")
+    told: list[str] = []
+    dataset = data.load(str(tmp_path), notify=told.append)
+    assert (len(dataset.train), len(dataset.test), dataset.validation) == (20, 20, None)
+    assert any("validation images serve as it" in line for line in told)
+
+
+def test_later_runs_read_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = two_classes(tmp_path / "images")
+    seen: list[str] = []
+    first = data.load(str(folder), progress=lambda what, *_: seen.append(what))
+    assert "reading images" in seen
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("an image file was read again")
+
+    monkeypatch.setattr(decoded.pictures, "read", refuse)
+    again = data.load(str(folder))
+    assert again.fingerprint == first.fingerprint
+    assert again.notes == first.notes
+    kept = next(Path(os.environ["STEPLADDER_CACHE"]).glob("decoded/*.npz"))
+    monkeypatch.undo()
+    monkeypatch.setenv("STEPLADDER_CACHE", str(kept.parent.parent))
+    kept.write_bytes(kept.read_bytes()[:100])  # damaged: decoded again
+    assert data.load(str(folder)).fingerprint == first.fingerprint
+
+
+def test_images_that_change_under_a_run_are_noticed(tmp_path: Path) -> None:
+    folder = two_classes(tmp_path / "images")
+    name = data.load(str(folder)).name
+    assert data.load(name).name == name
+    picture(folder / "a" / "0.png", 255)
+    with pytest.raises(DataError, match="no longer those"):
+        data.load(name)
+
+
+def test_hidden_broken_and_other_files_and_loops(tmp_path: Path) -> None:
+    folder = two_classes(tmp_path / "images")
+    (folder / "a" / ".DS_Store").write_bytes(b"x")
+    (folder / "a" / "notes.txt").write_text("no image")
+    (folder / "a" / "broken.png").write_bytes((folder / "a" / "1.png").read_bytes()[:40])
+    (folder / "a" / "text.jpg").write_text("no image either")
+    (folder / "b" / "again").symlink_to(folder, target_is_directory=True)
+    (folder / "b" / "gone.png").symlink_to(folder / "nothing")
+    told: list[str] = []
+    dataset = data.load(str(folder), notify=told.append)
+    assert len(dataset.train) + len(dataset.test) == 20
+    text = "\n".join(told)
+    for part in ("1 hidden file", ".txt (1)", "a/broken.png", "a/text.jpg", "b/gone.png", "symbolic link", "3 files"):
+        assert part in text
+
+
+def test_images_need_classes_that_differ(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="it is empty"):
+        data.load(str(tmp_path))
+    picture(tmp_path / "0.png", 1)
+    with pytest.raises(DataError, match="subfolder a class"):
+        data.load(str(tmp_path))
+    for index in range(20):
+        picture(tmp_path / "only" / f"{index}.png", index)
+    with pytest.raises(DataError, match="one class only"):
+        data.load(str(tmp_path))
+    picture(tmp_path / "other" / "0.png", 99)
+    told: list[str] = []
+    dataset = data.load(str(tmp_path), notify=told.append)
+    assert (dataset.train.labels == 1).sum() == 1
+    assert any("no test image for other" in line for line in told)
+
+
+def test_too_few_images(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="too few training images"):
+        data.load(str(two_classes(tmp_path, each=5)))
+
+
+def test_a_class_of_the_test_alone_and_a_leak_are_warned_of(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for index in range(10):
+            picture(tmp_path / "train" / name / f"{index}.png", 20 * index + (name == "b"))
+    shutil.copytree(tmp_path / "train" / "a", tmp_path / "test" / "a")
+    picture(tmp_path / "test" / "c" / "0.png", 7)
+    told: list[str] = []
+    dataset = data.load(str(tmp_path), notify=told.append)
+    assert dataset.classes == ("a", "b", "c")
+    text = "\n".join(told)
+    assert "no training image for c" in text
+    assert "no test image for b" in text
+    assert "10 test images are in train too: train/a/0.png = test/a/0.png" in text
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    for name in ("bus", "train"):
+        for index in range(10):
+            picture(tmp_path / name / f"{index}.png", 20 * index + len(name))
+    assert data.load(str(tmp_path)).classes == ("bus", "train")
+
+
+@pytest.mark.parametrize("header", ["file,label,split\n", "", "Split;Class;Filename\n"])
+def test_csv(header: str, tmp_path: Path) -> None:
+    lines = []
+    for index in range(40):
+        picture(tmp_path / "images" / f"{index}.png", 5 * index)
+        cells = [f"images/{index}.png", ("cat", "dog")[index % 2], "test" if index >= 30 else "train"]
+        lines.append(";".join(reversed(cells)) if ";" in header else ",".join(cells))
+    table = tmp_path / "labels.csv"
+    table.write_text(header + "\n".join([*lines, lines[0].replace("0.png", "missing.png")]) + "\n")
+    told: list[str] = []
+    dataset = data.load(str(table), notify=told.append)
+    assert (dataset.classes, len(dataset.train), len(dataset.test)) == (("cat", "dog"), 30, 10)
+    assert dataset.train.labels.tolist() == [0, 1] * 15
+    assert any("images/missing.png (there is no such file)" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "lists no images"),
+        ("colour,weight\n1,2\n", "no file that this CSV file lists"),
+        ("a,b,c,d\n", "no column of file names"),
+        ("file,label\na.png,\n", "line 2"),
+        ("file,label,split\na.png,x,somewhere\n", "no split that is known"),
+        ('file,label\n"a.png,x\n', "cannot be read"),
+    ],
+)
+def test_csv_that_is_none(content: str, message: str, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text(content)
+    with pytest.raises(DataError, match=r"(?s)" + message):
+        data.load(str(table))
+
+
+@pytest.mark.parametrize("name", ["images.zip", "model.pkl", "one.png", "notes.md"])
+def test_files_that_are_no_data_set(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"anything")
+    with pytest.raises(DataError) as caught:
+        data.load(str(tmp_path / name))
+    assert name in caught.value.given
+    assert caught.value.repair
+
+
+def test_numbers_are_sorted_as_numbers() -> None:
+    assert sorted_classes({"10", "9", "1"}) == ("1", "9", "10")
+    assert sorted_classes({"10", "9", "x"}) == ("10", "9", "x")
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=2, max_size=60))
+def test_a_made_split_keeps_equal_images_together(rows: list[tuple[int, int]]) -> None:
+    labels = numpy.array([label for label, _ in rows])
+    images = numpy.array([[[[value, label]]] for label, value in rows], dtype=numpy.uint8)
+    names = tuple(str(index) for index in range(len(rows)))
+    found = own.assign(Collection(images, labels, ("",) * len(rows), names, ("a", "b", "c", "d"), "made"))
+    assert sorted([*found.train, *found.test]) == list(range(len(rows)))
+    inside, outside = ({images[index].tobytes() for index in part} for part in (found.train, found.test))
+    assert not inside & outside
+    for label in set(labels):
+        different = {value for one, value in rows if one == label}
+        assert any(labels[found.train] == label)
+        assert any(labels[found.test] == label) == (len(different) > 1)
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="@#\0"), min_size=1, max_size=20),
+    st.none() | st.tuples(st.integers(1, 1024), st.integers(1, 1024)),
+    st.none() | st.from_regex(r"[0-9a-f]{12}", fullmatch=True),
+)
+def test_references_read_back(what: str, size: tuple[int, int] | None, digest: str | None) -> None:
+    reference = Reference(f"no such folder/{what}", size, digest)
+    assert Reference.parse(str(reference)) == reference
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "28x", "x28", "28x28x28", "2000", "1e3", "", "²"])
+def test_sizes_that_are_none(text: str) -> None:
+    with pytest.raises(DataError, match="a size is"):
+        parse_size(text)
