@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy
 
-from stepladder.displayed import Displayed
 from stepladder.errors import RunError, SpecError
 from stepladder.noise import PRIOR_SEEDS, Correctness, Noise, noise
 
@@ -28,7 +27,7 @@ Verdict = Literal["keep", "drop", "undecided"]
 
 
 @dataclass(frozen=True)
-class Decision(Displayed):
+class Decision:
     """What was decided about one candidate, and why. All numbers are points of accuracy (percent).
 
     ``points`` is candidate minus baseline, ``low`` to ``high`` the interval that leaves out the truth with the chance
@@ -102,7 +101,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Choice(Displayed):
+class Choice:
     """What a step ends in: the name of what is taken, why, and the decision on every candidate by its name."""
 
     taken: str
