@@ -83,6 +83,7 @@ def conclude(
             "fingerprint": dataset.fingerprint,
             "input_shape": list(dataset.input_shape),
             "classes": list(dataset.classes),
+            "is_handwriting": dataset.is_handwriting,
             "train_count": len(materials.training),
             "evaluation_count": len(materials.evaluated),
         },

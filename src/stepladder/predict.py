@@ -12,10 +12,11 @@ from typing import Any
 import numpy
 
 from stepladder import facts
+from stepladder.data.pictures import as_input
 from stepladder.errors import DataError, StepladderError
 from stepladder.handwriting import prepare
 from stepladder.image_files import open_picture
-from stepladder.runs import open_finished
+from stepladder.runs import FinishedRun, open_finished
 from stepladder.trained import TrainedNet, load
 
 STYLES = ("text", "json")
@@ -61,11 +62,13 @@ def predict(folder: Path, paths: Iterable[str]) -> list[Answer]:
     Raises:
         RunError: if the folder holds no finished run, or a damaged one.
     """
-    net = load(open_finished(run_folder(folder)))
+    run = open_finished(run_folder(folder))
+    net = load(run)
+    is_ink = is_handwriting(run)
     answers = []
     batch: list[Answer] = []
     for path in paths:
-        batch.append(_look(path, net.input_shape))
+        batch.append(_look(path, net.input_shape, is_ink))
         if len(batch) == _BATCH:
             answers += _answered(batch, net)
             batch = []
@@ -133,7 +136,18 @@ def _pairs(rows: numpy.ndarray) -> Iterable[tuple[numpy.ndarray, numpy.ndarray]]
     return zip(rows[::2], rows[1::2], strict=True)
 
 
-def _look(path: str, input_shape: tuple[int, int, int]) -> Answer:
+def is_handwriting(run: FinishedRun) -> bool:
+    """Return whether a run's images are bright strokes on black, so that pictures are prepared as MNIST was made."""
+    # Runs of earlier versions do not say it, and all of them are on MNIST.
+    return bool(run.result["data"].get("is_handwriting", True))
+
+
+def _look(path: str, input_shape: tuple[int, int, int], is_ink: bool) -> Answer:
+    if not is_ink:
+        try:
+            return Answer(path, pixels=as_input(Path(path), input_shape))
+        except StepladderError as error:
+            return Answer(path, error=error)
     try:
         picture = open_picture(Path(path))
     except StepladderError as error:

@@ -179,7 +179,8 @@ def augmentation_of(recipe: Recipe, dataset: Dataset) -> Figure:
     exhibit = augmentation_exhibit(recipe.augmentation, dataset)
     if exhibit is None:
         raise _no_augmentation("this recipe")
-    return of_data(images.augmentation(exhibit, dataset.input_shape), {"name": dataset.name, "title": dataset.title})
+    figure = images.augmentation(exhibit, dataset.input_shape, is_ink=dataset.is_handwriting)
+    return of_data(figure, {"name": dataset.name, "title": dataset.title})
 
 
 def schedules(runs: Mapping[str, FinishedRun]) -> Figure:
@@ -198,6 +199,11 @@ def schedules(runs: Mapping[str, FinishedRun]) -> Figure:
             for number, (name, run) in enumerate(runs.items(), start=1)
         ]
     )
+
+
+def _is_ink(data: Facts) -> bool:
+    """Return whether images are bright strokes on black; what earlier versions kept is all of such."""
+    return bool(data.get("is_handwriting", True))
 
 
 def _of_folder(text: str, path: Path) -> Subject:
@@ -291,7 +297,8 @@ def _of_run(run: FinishedRun, kind: str, load: Load) -> Figure:
         )
     shown = evaluated(run, dataset).images
     mistakes = [asdict(one) | {"pixels": pack(shown[one.index])} for one in evaluation.mistakes]
-    return of_data(images.errors(mistakes, run.classes, dataset.input_shape), run.result["data"])
+    figure = images.errors(mistakes, run.classes, dataset.input_shape, is_ink=dataset.is_handwriting)
+    return of_data(figure, run.result["data"])
 
 
 def _of_climb(facts: Facts, kind: str) -> Figure:
@@ -310,12 +317,15 @@ def _of_climb(facts: Facts, kind: str) -> Figure:
     if kind == "curves":
         return of_data(charts.curves(facts["steps"], facts["goal"]["target"], facts["data"]["split"]), facts["data"])
     if kind == "errors":
-        return of_data(images.errors(best["mistakes"], facts["data"]["classes"], shape), facts["data"])
+        return of_data(
+            images.errors(best["mistakes"], facts["data"]["classes"], shape, is_ink=_is_ink(facts["data"])),
+            facts["data"],
+        )
     if kind == "confusion":
         return of_data(charts.confusion(best["confusion"], facts["data"]["classes"]), facts["data"])
     if not best.get("augmentation"):
         raise _no_augmentation("the climb's last step")
-    return of_data(images.augmentation(best["augmentation"], shape), facts["data"])
+    return of_data(images.augmentation(best["augmentation"], shape, is_ink=_is_ink(facts["data"])), facts["data"])
 
 
 def _no_augmentation(given: str) -> SpecError:

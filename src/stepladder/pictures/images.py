@@ -30,12 +30,13 @@ def pixels(image: dict[str, Any] | str, shape: Sequence[int]) -> numpy.ndarray:
     return numpy.frombuffer(base64.b64decode(packed), dtype=numpy.uint8).reshape(tuple(shape))
 
 
-def augmentation(exhibit: dict[str, Any], shape: Sequence[int]) -> Figure:
+def augmentation(exhibit: dict[str, Any], shape: Sequence[int], *, is_ink: bool = True) -> Figure:
     """Return a sheet: a row for each kind of augmentation, with the original and the copies it drew.
 
     Args:
         exhibit: "original", and "rows" with "text" and "pixels", as the facts of a climb keep them.
         shape: (channels, rows, columns) of the images.
+        is_ink: whether those of one channel are bright strokes on black, to be shown dark on light.
     """
     rows = [(row["text"], row["pixels"]) for row in exhibit["rows"]]
     count = 1 + max(len(copies) for _, copies in rows)
@@ -52,19 +53,29 @@ def augmentation(exhibit: dict[str, Any], shape: Sequence[int]) -> Figure:
             top = _MARGIN + caption + number * row_height
             axes.text(_MARGIN, top - 6, "original", fontsize=8, color=style.SOFT, va="baseline")
             axes.text(second, top - 6, text, fontsize=9, fontweight="bold", va="baseline")
-            _show(axes, original, _MARGIN, top, side, style.SOFT)
+            _show(axes, _as_seen(original, is_ink), _MARGIN, top, side, style.SOFT)
             for place, copy in enumerate(copies):
-                _show(axes, pixels(copy, shape), second + place * (side[1] + _GAP), top, side, style.LINE)
+                _show(
+                    axes,
+                    _as_seen(pixels(copy, shape), is_ink),
+                    second + place * (side[1] + _GAP),
+                    top,
+                    side,
+                    style.LINE,
+                )
     return figure
 
 
-def errors(found: Sequence[dict[str, Any]], classes: Sequence[str], shape: Sequence[int]) -> Figure:
+def errors(
+    found: Sequence[dict[str, Any]], classes: Sequence[str], shape: Sequence[int], *, is_ink: bool = True
+) -> Figure:
     """Return a sheet of misclassified images, the most confident first: at most 40, ten a row.
 
     Args:
         found: each with "pixels", "label", "predicted", "label_probability" and "predicted_probability".
         classes: the names of the classes.
         shape: (channels, rows, columns) of the images.
+        is_ink: whether those of one channel are bright strokes on black, to be shown dark on light.
     """
     shown = sorted(found, key=lambda one: -one["predicted_probability"])[:_MOST]
     side = _cell(shape)
@@ -78,7 +89,7 @@ def errors(found: Sequence[dict[str, Any]], classes: Sequence[str], shape: Seque
             axes.text(_MARGIN, _MARGIN + 30, "Every image is classified rightly.", fontsize=10)
         for number, one in enumerate(shown):
             left, top = _MARGIN + number % columns * column, _MARGIN + number // columns * row_height
-            _show(axes, pixels(one, shape), left, top, side, style.LINE)
+            _show(axes, _as_seen(pixels(one, shape), is_ink), left, top, side, style.LINE)
             lines = (
                 (one["predicted"], one["predicted_probability"], style.mix(style.COLOURS[1], 0.85, style.INK)),
                 (one["label"], one["label_probability"], style.SOFT),
@@ -103,11 +114,16 @@ def _cell(shape: Sequence[int]) -> tuple[float, float]:
 
 
 def _show(axes: Axes, image: numpy.ndarray, left: float, top: float, side: tuple[float, float], edge: str) -> None:
-    """Draw an image with a thin frame: dark on light for one channel, else in colour."""
-    shown = image.transpose(1, 2, 0) if len(image) == 3 else 255 - image[0]
-    framed = _framed(shown.repeat(4, 0).repeat(4, 1), edge)
+    """Draw pixels, uint8 of shape (rows, columns) or (rows, columns, 3), with a thin frame."""
+    framed = _framed(image.repeat(4, 0).repeat(4, 1), edge)
     extent = (left, left + side[1], top + side[0], top)
     axes.imshow(framed, extent=extent, interpolation="none", aspect="auto")
+
+
+def _as_seen(image: numpy.ndarray, is_ink: bool) -> numpy.ndarray:
+    if len(image) == 3:
+        return image.transpose(1, 2, 0)
+    return numpy.asarray(255 - image[0]) if is_ink else image[0]
 
 
 def _framed(image: numpy.ndarray, edge: str) -> numpy.ndarray:

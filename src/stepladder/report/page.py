@@ -49,7 +49,7 @@ def render_page(facts: Facts) -> str:
         "cells": _layer_cells,
         "clock": clock,
         "effect": lambda effect, limit: gauges.effect(effect, limit),
-        "png": lambda image: png(image["pixels"], shape),
+        "png": lambda image: png(image["pixels"], shape, is_ink=_is_ink(facts)),
         "series": lambda step: series(step["number"]),
         "thousands": lambda number: f"{number:,}",
     }
@@ -61,13 +61,20 @@ def series(number: int) -> int:
     return (number - 1) % SERIES + 1
 
 
-def png(pixels: str, shape: tuple[int, ...]) -> str:
-    """Return an image's bytes in base64 as the address of a PNG: dark on light for one channel, else in colour."""
+def png(pixels: str, shape: tuple[int, ...], *, is_ink: bool = True) -> str:
+    """Return an image's bytes in base64 as the address of a PNG; for one channel dark on light where it is ink."""
     array = numpy.frombuffer(base64.b64decode(pixels), dtype=numpy.uint8).reshape(shape)
-    image = Image.fromarray(255 - array[0]) if shape[0] != 3 else Image.fromarray(array.transpose(1, 2, 0))
+    grey = 255 - array[0] if is_ink else array[0]
+    image = Image.fromarray(grey) if shape[0] != 3 else Image.fromarray(array.transpose(1, 2, 0))
     stream = io.BytesIO()
     image.save(stream, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def _is_ink(facts: Facts) -> bool:
+    """Return whether images are bright strokes on black; climbs of earlier versions are all of such."""
+    data = facts["data"]
+    return bool(data["input_shape"][0] == 1 and data.get("is_handwriting", True))
 
 
 def field_rows(rows: list[Facts]) -> list[Facts]:
@@ -116,7 +123,8 @@ def _view(facts: Facts) -> Facts:
         "effect_limit": max((abs(effect[end]) for effect in effects for end in ("low", "high")), default=1.0),
         "field_rows": field_rows(rows),
         "gauges": gauges.answer(final, facts["goal"], facts["verdict"]["passes"] is not None),
-        "image_class": "photo" if facts["data"]["input_shape"][0] == 3 else "digit",
+        "image_class": "digit" if _is_ink(facts) else "photo",
+        "is_ink": _is_ink(facts),
         "most_confused": max([*wrong, 1]),
         "most_macs": max(max(row["macs"] for row in rows), 1),
         "most_parameters": max(max(row["parameters"] for row in rows), 1),
@@ -148,6 +156,7 @@ def _payload(facts: Facts) -> Facts:
         "target": goal["target"],
         "classes": facts["data"]["classes"],
         "inputShape": facts["data"]["input_shape"],
+        "isInk": _is_ink(facts),
         "series": {"steps": [_curves(step) for step in facts["steps"]], "alternatives": [*map(_curves, compared)]},
         "field": [
             {name: row[name] for name in ("name", "token", "size", "jump", "start", "maps")}

@@ -66,6 +66,7 @@ def draw(facts: facts_module.Facts) -> dict[str, Picture]:
     """
     steps, split, best = facts["steps"], facts["data"]["split"], facts["best"]
     shape, classes, target = facts["data"]["input_shape"], facts["data"]["classes"], facts["goal"]["target"]
+    is_ink = bool(facts["data"].get("is_handwriting", True))
     example = (best["examples"] or best["mistakes"] or [None])[0]
     figures: dict[str, tuple[str, Figure]] = {
         "architecture": ("The net layer by layer, with shapes, parameters and MACs", architecture(best["inspect"])),
@@ -87,13 +88,13 @@ def draw(facts: facts_module.Facts) -> dict[str, Picture]:
         ),
         "errors": (
             "The misclassified images of which the net was most certain, with predicted and true label",
-            images.errors(best["mistakes"], classes, shape),
+            images.errors(best["mistakes"], classes, shape, is_ink=is_ink),
         ),
     }
     if best["augmentation"]:
         figures["augmentation"] = (
             "One training image as each kind of augmentation varies it, and as all do together",
-            images.augmentation(best["augmentation"], shape),
+            images.augmentation(best["augmentation"], shape, is_ink=is_ink),
         )
     if facts["alternatives"]:
         figures["alternatives"] = (

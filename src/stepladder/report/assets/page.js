@@ -38,9 +38,9 @@
     const size = rows * columns;
     const pixels = new Uint8Array(channels * size);
     for (let index = 0; index < size; index += 1) {
-      // Images of one channel are shown dark on light; the net takes them light on dark.
+      // Ink is shown dark on light; the net takes it light on dark.
       if (channels === 3) for (let part = 0; part < 3; part += 1) pixels[index + part * size] = data[4 * index + part];
-      else pixels[index] = 255 - data[4 * index];
+      else pixels[index] = facts.isInk ? 255 - data[4 * index] : data[4 * index];
     }
     return pixels;
   }
