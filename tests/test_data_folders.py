@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy
@@ -112,12 +113,20 @@ def test_hidden_broken_and_other_files_and_loops(tmp_path: Path) -> None:
     (folder / "a" / "text.jpg").write_text("no image either")
     (folder / "b" / "again").symlink_to(folder, target_is_directory=True)
     (folder / "b" / "gone.png").symlink_to(folder / "nothing")
+    (folder / "c").symlink_to(folder / "c")
     told: list[str] = []
     dataset = data.load(str(folder), notify=told.append)
     assert len(dataset.train) + len(dataset.test) == 20
     text = "\n".join(told)
     for part in ("1 hidden file", ".txt (1)", "a/broken.png", "a/text.jpg", "b/gone.png", "symbolic link", "3 files"):
         assert part in text
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names of files are Unicode there")
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    folder = two_classes(tmp_path)
+    (folder / "a").rename(os.fsdecode(os.fsencode(folder) + b"/caf\xe9"))
+    assert data.load(str(folder)).classes == ("b", "caf?")
 
 
 def test_images_need_classes_that_differ(tmp_path: Path) -> None:

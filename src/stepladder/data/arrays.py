@@ -101,7 +101,12 @@ def read_folder(folder: Path) -> Collection:
 
 def _file_pairs(folder: Path) -> list[tuple[Path, Path]]:
     """Return (images, labels): names that differ in that word, and, for IDX files, in the number of axes."""
-    names = {path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
+    try:
+        names = {path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
+    except OSError as error:
+        raise DataError(
+            "a folder cannot be read", given=f"{folder} ({error.strerror})", repair="check that you may read it"
+        ) from None
     found = []
     for name in sorted(names):
         if "images" not in name.lower() or not re.search(r"idx|ubyte|\.npy$", name, re.IGNORECASE):

@@ -65,13 +65,13 @@ def list_folder(folder: Path) -> Listing:
                 seen.others[f"folder {path.name} beside the splits"] += 1
                 continue
             for below in _subfolders(path, seen):
-                classes.add(below.name)
-                items += _items(below, below.name, split, folder, seen)
+                classes.add(_printable(below.name))
+                items += _items(below, _printable(below.name), split, folder, seen)
         form = f"a folder of {', '.join(path.name for path in named)}, each with a subfolder a class"
     else:
         for path in inner:
-            classes.add(path.name)
-            items += _items(path, path.name, "", folder, seen)
+            classes.add(_printable(path.name))
+            items += _items(path, _printable(path.name), "", folder, seen)
         form = "a folder with a subfolder a class"
     if not items:
         raise _nothing(folder, inner, seen)
@@ -80,7 +80,12 @@ def list_folder(folder: Path) -> Listing:
 
 def _items(folder: Path, label: str, split: SplitName, root: Path, seen: _Seen) -> Iterator[Item]:
     for path in _walk(folder, root, seen, (os.path.realpath(root),)):
-        yield Item(path, path.relative_to(root).as_posix(), label, split)
+        yield Item(path, _printable(path.relative_to(root).as_posix()), label, split)
+
+
+def _printable(name: str) -> str:
+    """Return a file's name that can be written as UTF-8, which not every name of another system's disk can."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _walk(folder: Path, root: Path, seen: _Seen, above: tuple[str, ...]) -> Iterator[Path]:
@@ -93,11 +98,11 @@ def _walk(folder: Path, root: Path, seen: _Seen, above: tuple[str, ...]) -> Iter
         path = folder / entry.name
         if entry.name.startswith("."):
             seen.hidden += 1
-        elif entry.is_dir():
+        elif os.path.isdir(path):  # noqa: PTH112 (False, not an error, for links that lead to themselves)
             yield from _walk(path, root, seen, (*above, here))
         elif path.suffix.lower() not in SUFFIXES:
             seen.others[path.suffix.lower() or "no ending"] += 1
-        elif not path.is_file():  # a link to nothing, a pipe or a device
+        elif not os.path.isfile(path):  # noqa: PTH113 (a link to nothing or to itself, a pipe or a device)
             seen.unreadable.append((path.relative_to(root).as_posix(), "no regular file"))
         else:
             yield path
@@ -107,8 +112,8 @@ def _subfolders(folder: Path, seen: _Seen) -> list[Path]:
     found = []
     for entry in _entries(folder):
         if entry.name.startswith("."):
-            seen.hidden += entry.is_file()
-        elif entry.is_dir():
+            seen.hidden += 1
+        elif os.path.isdir(entry.path):  # noqa: PTH112
             found.append(folder / entry.name)
     return found
 
@@ -124,7 +129,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _nothing(folder: Path, inner: list[Path], seen: _Seen) -> DataError:
-    flat = sum(entry.is_file() and Path(entry.name).suffix.lower() in SUFFIXES for entry in _entries(folder))
+    flat = sum(Path(entry.name).suffix.lower() in SUFFIXES for entry in _entries(folder))
     if flat:
         return DataError(
             "images need a subfolder a class, and these lie in none",
