@@ -12,7 +12,8 @@ from stepladder.errors import RunError
 
 RUN_SPREAD = 0.08
 """How far runs of one recipe are taken to lie apart, beyond what chance does image by image, as a share of their error
-rate. Chosen by simulation: with less, a useless technique passes too often at two seeds (docs/decisions.md)."""
+rate: above what good schedules showed and far below what a constant rate did (results/decisions.md). How often the rule
+errs with it: docs/decisions.md."""
 PRIOR_SEEDS = 1
 """As many seeds that assumption counts for."""
 LONE_SPREAD = 0.38
