@@ -20,7 +20,7 @@ def design(
     object: Annotated[
         str | None,
         typer.Option(
-            metavar="SIZES", help="Pixels that what is to be recognised takes, such as 20x20. Default: the whole image."
+            metavar="SIZES", help="Pixels that what is to be recognised takes, such as 20x20. Default: two thirds."
         ),
     ] = None,
     format: Annotated[str, typer.Option(help="text, json or markdown.")] = "text",

@@ -18,6 +18,8 @@ SMALLEST_MAP, LARGEST_MAP = 4, 8
 """Rows and columns that the last map should have: fewer hold little to average, more are costly and see little."""
 _UNPADDED_UP_TO = 64
 """Pixels up to which convolutions may go without padding: in larger images the sizes would no longer halve well."""
+_PADDED = 0.5
+"""Doublings that padding counts as in images that can do without: on the holdout such nets were behind."""
 _FIRST_WIDTH, _LAST_WIDTH = 4, 8
 """The least channels of the first and the last convolution that still make a sensible net."""
 _GROWTH = 1.6
@@ -76,11 +78,11 @@ class Family:
 
 FAMILIES = (
     Family("guide", "with 1×1 transitions, as in the guide", range(2, 3), range(1, 4), transitions=True),
-    Family("deep", "narrow and deep: more layers, each with fewer channels", range(2, 4), range(1, 5), "deep"),
-    Family("late", "late pooling: more MACs, finer maps", range(3, 5), range(1, 4)),
     Family(
         "strided", "strided instead of pooled: what shrinks the maps is learned", range(2, 3), range(1, 4), strided=True
     ),
+    Family("deep", "narrow and deep: more layers, each with fewer channels", range(2, 4), range(1, 5), "deep"),
+    Family("late", "late pooling: more MACs, finer maps", range(3, 5), range(1, 4)),
     Family("early", "early pooling: cheap", range(1, 2), range(1, 4)),
     Family("shallow", "wide and shallow: few layers, each with many channels", range(1, 2), range(1, 2), "shallow"),
     Family("dense", "a dense head, to compare with", range(1, 3), range(1, 3), "cheap", dense=True),
@@ -201,15 +203,15 @@ def _walk(family: Family, image: Pair, halvings: Pair, counts: tuple[int, ...], 
 def _rank(family: Family, plan: _Plan, walk: Walk, objects: Pair) -> tuple[float, ...]:
     """Return what skeletons of a family are sorted by, the best lowest; never equal for two of them."""
     outside = sum(max(0.0, log2(SMALLEST_MAP / size), log2(size / LARGEST_MAP)) for size in walk.size)
-    away = sum(abs(log2(seen / whole)) for seen, whole in zip(walk.seen, objects, strict=True))
+    apart = sum(abs(log2(seen / whole)) for seen, whole in zip(walk.seen, objects, strict=True))
     # Padding where a size is odd does little harm; even sizes are neater all the same.
-    away += _ODD * len(walk.odd)
+    away = apart + _ODD * len(walk.odd) + _PADDED * plan.padded
     layers = sum(plan.counts)
     own: dict[str, tuple[float, ...]] = {
         "field": (away, walk.positions),
         "cheap": (walk.positions, away),
         # More layers, as long as the field does not outgrow what it is to see by half a doubling along each axis.
-        "deep": (max(0.0, away - 1), -layers, away),
+        "deep": (max(0.0, apart - 1), -layers, away),
         "shallow": (layers, away),
     }
     uneven = abs(plan.halvings[0] - plan.halvings[1])
