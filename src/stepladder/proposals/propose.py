@@ -166,7 +166,8 @@ def _checked(input_shape: Shape, classes: int, budget: int, count: int, objects:
     ):
         mistakes.append(f"what is to be recognised: {_sizes(wanted)} is not two sizes within {_sizes(image)} pixels")
     if mistakes:
-        raise SpecError.of("the design", mistakes, repair="correct these, or shrink the images first")
+        large = any(_is_whole(size) and size > _SIZES[1] for size in image)
+        raise SpecError.of("the design", mistakes, repair="correct this" + (", or shrink the images" if large else ""))
     return wanted[0], wanted[1]
 
 
