@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stepladder.commands.ascend import asks_questions, ladder_app
 from stepladder.commands.data import data as survey
 from stepladder.commands.design import design
 from stepladder.commands.inspect import inspect
@@ -56,9 +57,23 @@ Device = Annotated[str | None, typer.Option(help="cpu or cuda. Default: a GPU wh
 def climb(
     data: Annotated[str, typer.Option(metavar="NAME|PATH", help=_DATA)] = "mnist",
     size: Size = None,
-    ladder: Annotated[str, typer.Option(help="Ladder to climb.")] = "classic",
+    ladder: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE.toml",
+            help="classic: the guide's three experiments. full, or a file: asks what each technique is worth on "
+            "held-out images, keeps what is, and looks at the test set once.",
+        ),
+    ] = "classic",
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of every run.")] = 15,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of every step, with seeds 0, 1, 2, …")] = 1,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            help="Runs of every step or candidate, with seeds 0, 1, 2, … Default: 1; 3 where candidates are compared.",
+        ),
+    ] = None,
     target: Annotated[
         float | None,
         typer.Option(min=0, max=100, help="Accuracy to reach, in percent. Default: the ladder's."),
@@ -67,9 +82,12 @@ def climb(
         int | None, typer.Option(min=1, help="Trainable parameters to stay below. Default: the ladder's.")
     ] = None,
     protocol: Annotated[
-        str,
-        typer.Option(help="reference: log the test set, choose nothing. holdout: log images split from training."),
-    ] = "reference",
+        str | None,
+        typer.Option(
+            help="reference: log the test set, choose nothing. holdout: log images split from training. Default: "
+            "reference; ladders that compare candidates always hold out."
+        ),
+    ] = None,
     compare_schedules: Annotated[
         bool, typer.Option("--compare-schedules", help="Also train the last step with other schedules.")
     ] = False,
@@ -103,11 +121,23 @@ def climb(
     from stepladder.workers import usable_cores
 
     began = perf_counter()
+    if asks_questions(ladder):
+        if protocol is not None or compare_schedules:
+            raise SpecError(
+                "a ladder that compares candidates has its own protocol and schedules",
+                given="--protocol" if protocol is not None else "--compare-schedules",
+                repair="leave it out",
+            )
+        _ascend(
+            ladder, data, size, epochs, seeds or 3, target, budget, precision, workers, name, folder, data_dir, device
+        )
+        return
+    seeds = seeds or 1
     options = ClimbOptions(
         ladder=ladder,
         epochs=epochs,
         seeds=seeds,
-        protocol=protocol,
+        protocol=protocol or "reference",
         target=target,
         budget=budget,
         compare_schedules=compare_schedules,
@@ -226,6 +256,7 @@ def train(
 app.command()(design)
 app.command()(inspect)
 app.command(name="data")(survey)
+app.add_typer(ladder_app, name="ladder")
 
 
 @app.command()
@@ -289,7 +320,7 @@ def compare(
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run, or of a climb: its last step's first run.")],
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE", help="Photographs, scans or drawings, one digit each.")
+        list[str], typer.Argument(metavar="IMAGE", help="Photographs, scans or drawings, one object or digit each.")
     ],
     top: Annotated[int, typer.Option(min=1, help="Classes to name for each image, the likeliest first.")] = 3,
     show: Annotated[bool, typer.Option("--show", help="Also show what the net saw of each image.")] = False,
@@ -356,6 +387,62 @@ def _train_seeds(
         console,
         f"{dataset.title}: {rows[0].split} {mean(accuracies):.2f}{spread}% over {seeds} at epoch {rows[0].epoch}; "
         f"runs: {folder}",
+    )
+
+
+def _ascend(
+    ladder: str,
+    data: str,
+    size: str | None,
+    epochs: int,
+    seeds: int,
+    target: float | None,
+    budget: int | None,
+    precision: str,
+    workers: int | None,
+    name: str | None,
+    folder: Path,
+    data_dir: Path | None,
+    device: str | None,
+) -> None:
+    """Climb a ladder that asks questions."""
+    from stepladder import precision as precisions
+    from stepladder.commands.ascend import ascend
+    from stepladder.data import short_name
+    from stepladder.ladder import GUIDE_NET, Goal
+    from stepladder.notation import Net
+    from stepladder.questions import load
+    from stepladder.spec import Recipe
+    from stepladder.workers import usable_cores
+
+    questions = load(ladder)  # mistakes in it are found before the data is looked for
+    console = _console()
+    dataset = _load(data, data_dir, console, size)
+    goal = Goal(
+        target=Goal.target if target is None else target,
+        budget=Goal.budget if budget is None else budget,
+        epochs=epochs,
+    )
+    place = folder / _folder_name(name or f"{questions.name}-{short_name(dataset.name)}")
+    begun = sorted((place / "runs").glob("*"))
+    shape = dataset.input_shape
+    net = GUIDE_NET if min(shape[1:]) >= 28 else "8C3 8C3 GAP 10C1"  # stands in for nets that are not known yet
+    Net.parse(net).shapes(shape)
+    choice = precisions.choose(precision, net, Recipe(epochs=epochs), shape, begun, device)
+    _say(console, f"precision: {choice}")
+    ascend(
+        ladder,
+        dataset,
+        goal,
+        seeds=seeds,
+        precision=choice.precision,
+        place=place,
+        workers=workers or usable_cores(),
+        data_dir=data_dir,
+        device=device,
+        command=_command_line(),
+        console=console,
+        interruptible=_interruptible,
     )
 
 

@@ -1,0 +1,147 @@
+"""Techniques: each takes what stands and says what could be tried instead. Others can be added as entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from typing import Any
+
+from stepladder.blueprint import Blueprint
+from stepladder.errors import SpecError
+from stepladder.layers import Shape
+from stepladder.spec import Recipe
+
+ENTRY_POINTS = "stepladder.techniques"
+"""The group of entry points that techniques of other packages are found by."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What has been kept so far, and what it is for.
+
+    Args:
+        blueprint: the net.
+        recipe: how it is trained.
+        image: (channels, rows, columns).
+        budget: the parameters that the net has to stay below.
+    """
+
+    blueprint: Blueprint
+    recipe: Recipe
+    image: Shape
+    budget: int
+
+    def with_recipe(self, **changes: Any) -> Standing:
+        """Return the same net with some fields of the recipe changed."""
+        return replace(self, recipe=Recipe.read({**self.recipe.model_dump(), **changes}, "the recipe"))
+
+    def with_net(self, blueprint: Blueprint) -> Standing:
+        """Return the same recipe with another net."""
+        return replace(self, blueprint=blueprint)
+
+
+Variant = tuple[str, Standing]
+"""What to try: a name, and what would stand if it were kept."""
+
+Technique = Callable[..., Iterable[Variant]]
+"""Takes what stands and the options that the ladder's file gives it, by name."""
+
+
+def batch_normalisation(standing: Standing) -> Iterable[Variant]:
+    """Scale each channel to mean 0 and deviation 1 over the batch, after every convolution."""
+    yield "batch normalisation", standing.with_net(replace(standing.blueprint, norm=True))
+
+
+def global_average_pooling(standing: Standing) -> Iterable[Variant]:
+    """Average each map before the last layer, in place of weighing each of its places."""
+    yield "global average pooling", standing.with_net(replace(standing.blueprint, dense=False))
+
+
+def capacity(standing: Standing, shares: Sequence[float] = (0.5, 1.0)) -> Iterable[Variant]:
+    """Widen all layers alike until a share of the budget is used."""
+    for share in shares:
+        wider = standing.blueprint.widened(standing.image, round(share * standing.budget))
+        if wider.widths != standing.blueprint.widths:
+            yield f"{share:.0%} of the budget", standing.with_net(wider)
+
+
+def pooling_position(standing: Standing) -> Iterable[Variant]:
+    """Pool one convolution earlier, or one later; widths stay, so that only the place differs."""
+    for name, by in (("pool earlier", -1), ("pool later", 1)):
+        moved = standing.blueprint.with_pooling_moved(by)
+        if moved is not None and moved.parameters(standing.image) is not None:
+            yield name, standing.with_net(moved)
+
+
+def dropout(standing: Standing, shares: Sequence[float] = (0.05, 0.1)) -> Iterable[Variant]:
+    """Drop a share of the values after every convolution while training."""
+    for share in shares:
+        yield f"dropout {share:g}", standing.with_net(replace(standing.blueprint, dropout=share))
+
+
+def augmentation(standing: Standing, kinds: dict[str, float] | None = None, together: bool = True) -> Iterable[Variant]:
+    """Vary every image anew each time that it is seen: each kind alone, then all together."""
+    kinds = kinds or {"rotation": 7, "shift": 1, "scale": 0.1, "shear": 5}
+    stands = standing.recipe.augmentation.model_dump()
+    for kind, amount in kinds.items():
+        yield kind, standing.with_recipe(augmentation=stands | {kind: amount})
+    if together and len(kinds) > 1:
+        yield "all together", standing.with_recipe(augmentation=stands | kinds)
+
+
+def learning_rate(standing: Standing, factors: Sequence[float] = (1 / 3, 3.0)) -> Iterable[Variant]:
+    """Retune the learning rate, whose best value other steps may have shifted."""
+    for factor in factors:
+        rate = float(f"{standing.recipe.learning_rate * factor:.2g}")
+        yield f"learning rate {rate:g}", standing.with_recipe(learning_rate=rate)
+
+
+def schedule(standing: Standing) -> Iterable[Variant]:
+    """Let the learning rate change while the net is trained."""
+    epochs = standing.recipe.epochs
+    yield "StepLR", standing.with_recipe(schedule={"kind": "step", "every": max(1, epochs // 3)})
+    yield "ReduceLROnPlateau", standing.with_recipe(schedule={"kind": "plateau"})
+    yield "cosine", standing.with_recipe(schedule={"kind": "cosine"})
+    # A cycle starts at a fraction of its peak, which it holds for a moment only: it can be several times as high.
+    rate = float(f"{3 * standing.recipe.learning_rate:.2g}")
+    yield "OneCycleLR", standing.with_recipe(schedule={"kind": "one-cycle"}, learning_rate=rate)
+
+
+def recipe(standing: Standing, changes: dict[str, dict[str, Any]]) -> Iterable[Variant]:
+    """Change fields of the recipe: for each candidate's name the fields."""
+    for name, fields in changes.items():
+        yield name, standing.with_recipe(**fields)
+
+
+BUILT_IN: dict[str, Technique] = {
+    "batch-normalisation": batch_normalisation,
+    "global-average-pooling": global_average_pooling,
+    "capacity": capacity,
+    "pooling-position": pooling_position,
+    "dropout": dropout,
+    "augmentation": augmentation,
+    "learning-rate": learning_rate,
+    "schedule": schedule,
+    "recipe": recipe,
+}
+
+
+def technique(name: str) -> Technique:
+    """Return a technique by its name: built in, or an entry point of the group ``stepladder.techniques``.
+
+    Raises:
+        SpecError: if there is none of this name.
+    """
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    added = {one.name: one for one in entry_points(group=ENTRY_POINTS)}
+    if name not in added:
+        import difflib
+
+        known = [*BUILT_IN, *added]
+        nearest = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+        raise SpecError("there is no technique of this name", given=name, repair=f"{hint}known: {', '.join(known)}")
+    found: Technique = added[name].load()
+    return found

@@ -1,0 +1,220 @@
+"""Ladders of questions: their files, what is tried, and a climb on real images that decides on held-out ones."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepladder import cli, data
+from stepladder.ascent import DECISIONS, AscentOptions, Climber, bare_nets
+from stepladder.blueprint import Blueprint
+from stepladder.errors import SpecError
+from stepladder.ladder import Goal
+from stepladder.questions import Question, QuestionLadder, load, source
+from stepladder.spec import Recipe
+from stepladder.techniques import BUILT_IN, Standing, technique
+from stepladder.workers import Job, train_here
+
+IMAGE = (1, 28, 28)
+BARE = Blueprint(("C3", "C3", "MP2", "C3", "C3"), (4, 8, 8, 8), 10)
+STANDING = Standing(BARE, Recipe(epochs=1), IMAGE, 8000)
+
+
+# Blueprints
+
+
+def test_a_blueprint_is_a_net_in_one_line() -> None:
+    assert BARE.net == "[ReLU] 4C3 8C3 MP2 8C3 8C3 10F"
+    better = replace(BARE, dense=False, norm=True, dropout=0.05)
+    assert better.net == "[BN ReLU D0.05] 4C3 8C3 MP2 8C3 8C3 GAP 10C1"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(2, 40), min_size=4, max_size=4), st.integers(600, 40_000), st.booleans(), st.booleans())
+def test_widening_stays_below_the_budget_and_wastes_little(
+    widths: list[int], budget: int, dense: bool, norm: bool
+) -> None:
+    blueprint = replace(BARE, widths=tuple(widths), dense=dense, norm=norm)
+    wider = blueprint.widened(IMAGE, budget)
+    parameters = wider.parameters(IMAGE)
+    assert parameters is not None
+    narrowest = replace(blueprint, widths=(2, 2, 2, 2)).parameters(IMAGE)
+    assert narrowest is not None
+    if narrowest < budget:
+        assert parameters < budget
+    else:
+        assert parameters == narrowest
+
+
+def test_a_pooling_moves_over_convolutions_and_not_out_of_the_net() -> None:
+    earlier = BARE.with_pooling_moved(-1)
+    assert earlier is not None
+    assert earlier.body == ("C3", "MP2", "C3", "C3", "C3")
+    assert earlier.widths == BARE.widths
+    assert BARE.with_pooling_moved(-2) is None
+    assert Blueprint(("C3", "C3"), (4, 4), 10).with_pooling_moved(1) is None
+
+
+# Techniques and files
+
+
+def test_the_full_ladder_asks_with_techniques_that_are_there() -> None:
+    ladder = load("full")
+    assert [step.technique for step in ladder.steps] == list(BUILT_IN)
+    assert all(step.question.endswith("?") for step in ladder.steps)
+
+
+@pytest.mark.parametrize("question", load("full").steps, ids=lambda one: one.key)
+def test_variants_differ_from_what_stands_fit_and_stay_below_the_budget(question: Question) -> None:
+    variants = question.variants(STANDING)
+    assert variants
+    assert len({name for name, _ in variants}) == len(variants)
+    for _, one in variants:
+        assert one != STANDING
+        parameters = one.blueprint.parameters(IMAGE)
+        assert parameters is not None
+        assert parameters < STANDING.budget
+
+
+def test_what_does_not_fit_the_budget_is_not_tried() -> None:
+    tight = replace(STANDING, budget=BARE.parameters(IMAGE) or 0)
+    assert [name for name, _ in load("full").steps[0].variants(tight)] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (('technique = "capacity"', 'technique = "capasity"'), "did you mean 'capacity'?"),
+        (('key = "capacity"', 'key = "Capacity!"'), "key"),
+        (('key = "capacity"', 'key = "dropout"'), "two steps have one key: dropout"),
+        (('title = "Capacity"', 'titel = "Capacity"'), "'steps.2.titel' is not a field"),
+        (("format = 1", "format = 2"), "format"),
+        (("[[steps]]", "[[steps"), "not TOML"),
+    ],
+)
+def test_mistakes_in_a_ladder_are_told(change: tuple[str, str], told: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(source("full").replace(*change), encoding="utf-8")
+    with pytest.raises(SpecError) as caught:
+        load(str(path))
+    assert told in str(caught.value)
+
+
+def test_options_that_a_technique_does_not_take_are_told() -> None:
+    question = Question(key="a", title="A", question="?", technique="dropout", options={"share": 0.1})
+    with pytest.raises(SpecError, match="does not take these options"):
+        question.variants(STANDING)
+
+
+def test_an_unknown_ladder_or_technique_is_told() -> None:
+    with pytest.raises(SpecError, match="no ladder of this name"):
+        source("fool")
+    with pytest.raises(SpecError, match="cannot be read"):
+        load("nowhere.toml")
+    with pytest.raises(SpecError, match="no technique of this name"):
+        technique("batch-normalization")
+
+
+def test_a_ladder_can_be_shown_changed_and_read_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.app(["ladder", "show", "full"])
+    assert left.value.code == 0
+    path = tmp_path / "mine.toml"
+    path.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert load(str(path)) == load("full")
+
+
+# Climbs
+
+
+def questions(*keys: str) -> QuestionLadder:
+    ladder = load("full")
+    return ladder.model_copy(update={"steps": tuple(step for step in ladder.steps if step.key in keys)})
+
+
+@pytest.fixture
+def small_nets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start from nets that are made and trained in no time."""
+
+    def two(dataset: data.Dataset, options: AscentOptions) -> list[tuple[str, Standing]]:
+        bodies = {"early": ("C3", "MP4", "C3"), "late": ("C3", "C3", "MP4")}
+        recipe = Recipe(epochs=options.goal.epochs, learning_rate=0.05)
+        return [
+            (name, Standing(Blueprint(body, (4, 4), 10), recipe, dataset.input_shape, options.goal.budget))
+            for name, body in bodies.items()
+        ]
+
+    monkeypatch.setattr("stepladder.ascent.bare_nets", two)
+
+
+@pytest.mark.usefixtures("small_nets")
+def test_a_climb_decides_keeps_what_it_decided_and_trains_nothing_twice(tmp_path: Path) -> None:
+    dataset = data.load("mnist-sample")
+    goal = Goal(target=50, budget=6000, epochs=1, held=1)
+    options = AscentOptions(questions("batch-normalisation"), goal, seeds=2, holdout_size=500)
+    told: list[str] = []
+    trained: list[Path] = []
+
+    def train(jobs: list[Job]) -> None:
+        for job in jobs:
+            if not (job.folder / "result.json").is_file():
+                trained.append(job.folder)
+                train_here(job, lambda event: None, data_dir=None, device=None, threads=1)
+
+    facts = Climber(options, dataset, tmp_path, train, told.append).climb()  # type: ignore[arg-type]
+    skeleton, normalised = facts["steps"]
+    assert [row["name"] for row in normalised["candidates"]] == ["what stands", "batch normalisation"]
+    assert normalised["taken"] in ("what stands", "batch normalisation")
+    assert normalised["candidates"][0]["net"] == next(
+        row["net"] for row in skeleton["candidates"] if row["name"] == skeleton["taken"]
+    )
+    assert facts["net"] == next(row["net"] for row in normalised["candidates"] if row["name"] == normalised["taken"])
+    assert all(len(row["accuracies"]) == 2 for step in facts["steps"] for row in step["candidates"])
+    assert facts["final"]["parameters"] < goal.budget
+    assert json.loads((tmp_path / DECISIONS).read_text(encoding="utf-8")) == json.loads(json.dumps(facts))
+    assert len(trained) == len(set(trained))
+    trained.clear()
+    again = Climber(options, dataset, tmp_path, train, told.append).climb()  # type: ignore[arg-type]
+    assert again == facts
+    assert trained == []
+
+
+def test_bare_nets_have_nothing_but_convolutions_poolings_and_a_linear_layer() -> None:
+    dataset = data.load("mnist-sample")
+    options = AscentOptions(load("full"), Goal(budget=8000, epochs=1))
+    nets = [one.blueprint for _, one in bare_nets(dataset, options)]
+    assert len(nets) >= 2
+    for blueprint in nets:
+        assert blueprint.dense
+        assert not blueprint.norm
+        parameters = blueprint.parameters(dataset.input_shape)
+        assert parameters is not None
+        assert parameters < 8000
+    with pytest.raises(SpecError, match="budget"):
+        bare_nets(dataset, replace(options, goal=Goal(budget=60, epochs=1)))
+
+
+@pytest.mark.usefixtures("small_nets")
+def test_a_candidate_that_cannot_be_trained_is_told_and_not_taken(tmp_path: Path) -> None:
+    dataset = data.load("mnist-sample")
+    step = Question(
+        key="rate", title="Rate", question="?", technique="recipe",
+        options={"changes": {"absurd": {"learning_rate": 1e12}}},
+    )  # fmt: skip
+    ladder = QuestionLadder(name="absurd", steps=(step,))
+    options = AscentOptions(ladder, Goal(target=1, budget=3000, epochs=1, held=1), seeds=1, holdout_size=500)
+
+    def train(jobs: list[Job]) -> None:
+        for job in jobs:
+            if not (job.folder / "result.json").is_file():
+                train_here(job, lambda event: None, data_dir=None, device=None, threads=1)
+
+    facts = Climber(options, dataset, tmp_path, train, lambda line: None).climb()  # type: ignore[arg-type]
+    row = facts["steps"][1]["candidates"][1]
+    assert "no number any more" in row["failure"]
+    assert facts["steps"][1]["taken"] == "what stands"
