@@ -7,6 +7,7 @@ import pytest
 
 from own_images import mnist_folder, photo_folder
 from stepladder import cli, data
+from stepladder.climb import batch_for
 from stepladder.errors import ShapeError
 from stepladder.predict import predict
 from stepladder.runs import open_finished
@@ -27,6 +28,10 @@ def test_a_climb_on_photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert facts["data"]["classes"] == ["china", "flower"]
     assert facts["data"]["input_shape"] == [3, 28, 28]
     assert [step["net"].split()[-1] for step in facts["steps"]] == ["2C1"] * 3
+    # 64 images make 4 steps, not one: the batch is lowered, and the learning rate with it.
+    assert [step["recipe"]["batch_size"] for step in facts["steps"]] == [16] * 3
+    assert [step["recipe"]["learning_rate"] for step in facts["steps"]] == pytest.approx([0.05 / 8] * 2 + [0.3 / 8])
+    assert [run["rows"][0]["steps"] for step in facts["steps"] for run in step["runs"]] == [4] * 3
     assert len(facts["best"]["confusion"]) == 2
     assert facts["published"] == []
     page = (climb / "report.html").read_text()
@@ -35,6 +40,11 @@ def test_a_climb_on_photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (answer,) = predict(climb, [str(photos / "flower" / "000.png")])
     assert answer.error is None
     assert {choice.name for choice in answer.choices} == {"china", "flower"}
+
+
+@pytest.mark.parametrize(("images", "batch"), [(12, 16), (256, 16), (512, 32), (2047, 64), (2048, 128), (60_000, 128)])
+def test_small_data_sets_have_small_batches(images: int, batch: int) -> None:
+    assert batch_for(images) == batch
 
 
 def test_digits_in_png_files_learn_as_the_sample_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

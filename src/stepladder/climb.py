@@ -31,6 +31,8 @@ class ClimbOptions:
         compare_schedules: whether to train the ladder's alternatives too.
         precision: of every run: "float32" or "bfloat16".
         classes: of the data; nets that end in ten values end in so many instead.
+        batch_size: the most images a step; where a recipe has more, its learning rate is lowered in proportion. None
+            leaves recipes as they are.
         command: the command line that reproduces the climb.
     """
 
@@ -44,6 +46,7 @@ class ClimbOptions:
     compare_schedules: bool = False
     precision: str = "float32"
     classes: int = 10
+    batch_size: int | None = None
     command: str = "stepladder climb"
 
     def resolve(self) -> Ladder:
@@ -73,7 +76,13 @@ class ClimbOptions:
         )
 
     def _adapted(self, step: Step) -> Step:
-        recipe = step.recipe.model_copy(update={"precision": self.precision})
+        changes: dict[str, object] = {"precision": self.precision}
+        most = self.batch_size or step.recipe.batch_size
+        if most < step.recipe.batch_size:
+            # A smaller batch takes more steps over the same images (Goyal et al., Accurate, large minibatch SGD, 2017).
+            rate = step.recipe.learning_rate * most / step.recipe.batch_size
+            changes |= {"batch_size": most, "learning_rate": rate}
+        recipe = step.recipe.model_copy(update=changes)
         return replace(step, recipe=recipe, net=_for_classes(step.net, self.classes))
 
 
@@ -94,6 +103,8 @@ def plan(options: ClimbOptions, dataset: Dataset, folder: Path) -> list[Rung]:
         SpecError: if the ladder is unknown or a step's net does not fit the data.
     """
     options = replace(options, classes=len(dataset.classes))
+    if dataset.is_own:
+        options = replace(options, batch_size=batch_for(len(dataset.train)))
     ladder = options.resolve()
     steps = [(step, False) for step in ladder.steps]
     if options.compare_schedules:
@@ -133,6 +144,15 @@ def run(rungs: list[Rung], *, workers: int, data_dir: Path | None = None, device
         for job in column
     ]
     yield from execute(jobs, workers=workers, data_dir=data_dir, device=device)
+
+
+def batch_for(images: int) -> int:
+    """Return the batch for so many training images: a power of two from 16 to 128, with 16 steps an epoch if it can be.
+
+    The ladder's recipes are for tens of thousands of images. In one or two steps an epoch neither the weights nor the
+    running statistics of batch normalisation would come far.
+    """
+    return min(128, max(16, 1 << max(0, (images // 16).bit_length() - 1)))
 
 
 def _for_classes(net: str, classes: int) -> str:

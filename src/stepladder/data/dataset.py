@@ -59,6 +59,11 @@ class Dataset:
     is_handwriting: bool = True
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is one's own images, whose name holds a digest of them, and not of the catalogue."""
+        return "#" in self.name
+
     def split_holdout(self, size: int, seed: int = HOLDOUT_SEED) -> tuple[numpy.ndarray, numpy.ndarray]:
         """Return (training indices, holdout indices) of the training images, both sorted.
 
