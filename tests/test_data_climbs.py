@@ -37,6 +37,7 @@ def test_a_climb_on_photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     page = (climb / "report.html").read_text()
     assert "china" in page
     assert "full MNIST" not in page
+    assert "there is no test split: 16 of 80 images were set aside for it" in page
     (answer,) = predict(climb, [str(photos / "flower" / "000.png")])
     assert answer.error is None
     assert {choice.name for choice in answer.choices} == {"china", "flower"}
