@@ -45,13 +45,16 @@ def fields_of(facts: dict[str, Any]) -> list[Seen]:
         facts: what ``stepladder inspect --format json`` gives.
     """
     rows = [row for row in facts["rows"] if row["kernel"] or row["kind"] in ("Linear", "Flatten")]
-    if not rows:
+    if all(row["kind"] == "Flatten" for row in rows):
         return []
     # The middle value at the end; from there back through the middle of each window, whose field is inside that of
     # what comes after it.
     at = _middle(rows[-1]["output_shape"])
     found = []
     for row in reversed(rows):
+        if row["kind"] == "Flatten":
+            at = _middle(row["input_shape"])  # it mixes nothing; before it there are maps again
+            continue
         centre = [row["start"][axis] + at[axis] * row["jump"][axis] for axis in (0, 1)]
         found.append(Seen(row["token"], _two(row["receptive_field"]), _two(row["jump"]), _two(centre)))
         at = [_back(row, axis, at[axis]) for axis in (0, 1)] if row["kernel"] else _middle(row["input_shape"])
