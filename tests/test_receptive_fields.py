@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from stepladder.errors import InspectionError
 from stepladder.inspection.module import inspect
 from stepladder.inspection.summary import Field, Summary
 from zoo import ZOO
@@ -165,6 +166,7 @@ PERIOD = 48
 """Positions after which every pattern repeats: that of strides of 2 and 3 and of enlargements by 2."""
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @settings(
     max_examples=200,
     deadline=None,
@@ -175,6 +177,13 @@ PERIOD = 48
 def test_fields_are_where_gradients_are(net: Positive) -> None:
     """Every pixel in a value's field has a gradient of that value at both its ends, and none lies outside."""
     net = net.eval()
+    image = torch.ones(1, 1, SIZE, SIZE, requires_grad=True)
+    try:
+        output = net(image)
+    except RuntimeError:
+        with pytest.raises(InspectionError):
+            last_field(net, (1, SIZE, SIZE))
+        return  # it shrinks the maps to nothing
     field = last_field(net, (1, SIZE, SIZE))
     enlarges = sum(isinstance(part, nn.ConvTranspose2d | nn.Upsample) for part in net.modules())
     assume(enlarges <= 4)  # or the pattern is longer than what is looked at
@@ -182,20 +191,20 @@ def test_fields_are_where_gradients_are(net: Positive) -> None:
     if enlarges and views and (field.unknown or None in field.start):
         return  # a view that cuts the pattern of an enlargement apart: not known, and said so
     assert not field.unknown
-    image = torch.ones(1, 1, SIZE, SIZE, requires_grad=True)
-    output = net(image)
-    assume(min(output.shape[2:]) > 0)
     places = [in_the_middle(field, axis, output.shape[2 + axis]) for axis in (0, 1)]
     count = min(map(len, places))
     assume(count)
     # A run of neighbours, and two that are one period further on; rows and columns move together.
-    chosen = [one for one in (*range(12), PERIOD, PERIOD + 1) if one < count]
+    pattern = max(12, 2**enlarges)
+    chosen = [one for one in (*range(pattern), PERIOD, PERIOD + 1) if one < count]
     ends = [seen(image, output, places[0][one], places[1][one]) for one in chosen]
     for axis in (0, 1):
         size, jump, start = field.size[axis], field.jump[axis], field.start[axis]
         assert start is not None
         assert jump is not None
-        assert max(last - first + 1 for first, last in (pair[axis] for pair in ends)) == size
+        widest = max(last - first + 1 for first, last in (pair[axis] for pair in ends))
+        # The size is the largest; where neighbours differ, a few of them may all be smaller.
+        assert widest == size or (widest < size and (enlarges or views) and count < pattern)
         centres = {
             places[axis][one]: (pair[axis][0] + pair[axis][1] + 1) / 2 for one, pair in zip(chosen, ends, strict=True)
         }
