@@ -171,6 +171,7 @@ PERIOD = 48
     max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    derandomize=True,  # the same nets each time; --hypothesis-seed has no say, other nets come with other strategies
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # making a net smaller takes minutes and teaches little
 )
 @given(nets)
