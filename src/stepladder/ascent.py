@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 from stepladder.blueprint import Blueprint
 from stepladder.data import Dataset
 from stepladder.decide import Candidate, Choice, choose
 from stepladder.errors import SpecError, TrainingError
-from stepladder.evaluate import deviation
+from stepladder.evaluate import deviation, mean, percent
 from stepladder.files import write_json
 from stepladder.ladder import Goal
 from stepladder.noise import Correctness
@@ -82,10 +81,7 @@ class Tried:
 
     def __str__(self) -> str:
         """Return the accuracy with its deviation."""
-        if self.failure:
-            return self.failure
-        spread = f" ± {deviation(self.accuracies):.2f}" if len(self.accuracies) > 1 else ""
-        return f"{mean(self.accuracies):.2f}{spread}%"
+        return self.failure or percent(mean(self.accuracies), deviation(self.accuracies))
 
 
 @dataclass(frozen=True)
@@ -142,7 +138,7 @@ class Climber:
             rung, standing = self._answer(question, (name, standing), variants)
             name = "what stands"
             rungs.append(rung)
-            self._keep(rungs, standing)
+            write_json(self.folder / DECISIONS, as_values(rungs, standing))
         self.tell(f"{count} of {count}: All training images. What does the test set say of what stands?")
         jobs = [self._job("all training images", standing, seed, "reference") for seed in range(self.options.seeds)]
         self.train(jobs)
@@ -169,8 +165,9 @@ class Climber:
 
     def _answer(self, question: Question, stands: Variant, variants: Sequence[Variant]) -> tuple[Rung, Standing]:
         candidates = [stands, *variants]
-        measured = [(name, one, *self._measure(name, one)) for name, one in self._trained(question, candidates)]
-        by_name = {name: one for name, one, _, _ in measured}
+        self._train(question, candidates)
+        measured = [(name, one, *self._measure(one)) for name, one in candidates]
+        by_name = dict(candidates)
         tried = tuple(self._tried(name, one, stands[1], runs, failure) for name, one, runs, failure in measured)
         able = [
             Candidate(row.name, tuple(runs), row.parameters, row.macs)
@@ -194,7 +191,7 @@ class Climber:
         self.tell(f"    {reason}")
         return Rung(question, tried, choice, taken, reason), by_name[taken]
 
-    def _trained(self, question: Question, candidates: Sequence[Variant]) -> Sequence[Variant]:
+    def _train(self, question: Question, candidates: Sequence[Variant]) -> None:
         """Train every candidate with every seed."""
         jobs = [
             self._job(f"{question.title}: {name}", one, seed, "holdout")
@@ -210,12 +207,11 @@ class Climber:
                     self.train([job])
                 except TrainingError:
                     continue
-        return candidates
 
-    def _measure(self, name: str, standing: Standing) -> tuple[list[Correctness], str]:
+    def _measure(self, standing: Standing) -> tuple[list[Correctness], str]:
         runs = []
         for seed in range(self.options.seeds):
-            folder = self._job(name, standing, seed, "holdout").folder
+            folder = self._job("", standing, seed, "holdout").folder
             if not (folder / "result.json").is_file():
                 return [], "cannot be trained: its loss is no number any more"
             runs.append(Correctness.read(folder))
@@ -245,9 +241,6 @@ class Climber:
             seed=seed,
         )
         return Job(f"{label}, seed {seed}", experiment, self.folder / "runs" / experiment.identity)
-
-    def _keep(self, rungs: Sequence[Rung], standing: Standing) -> None:
-        write_json(self.folder / DECISIONS, as_values(rungs, standing))
 
 
 def bare_nets(dataset: Dataset, options: AscentOptions) -> list[Variant]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import mean
 from typing import Any
 
-from stepladder.evaluate import deviation
+from stepladder.evaluate import deviation, mean, percent
 
 Facts = Mapping[str, Any]
 
@@ -45,8 +44,7 @@ def verdict(facts: Facts) -> str:
 
 def accuracy(accuracies: Sequence[float]) -> str:
     """Return the mean over seeds, with its deviation if there are several."""
-    spread = f" ± {deviation(accuracies):.2f}" if len(accuracies) > 1 else ""
-    return f"{mean(accuracies):.2f}{spread}%"
+    return percent(mean(accuracies), deviation(accuracies))
 
 
 def _table(step: Facts) -> list[str]:

@@ -14,7 +14,7 @@ from stepladder.commands.ascend import asks_questions, ladder_app
 from stepladder.commands.data import data as survey
 from stepladder.commands.design import design
 from stepladder.commands.inspect import inspect
-from stepladder.commands.subjects import read_file, unknown
+from stepladder.commands.subjects import unknown
 from stepladder.errors import SpecError, StepladderError
 
 if TYPE_CHECKING:
@@ -366,8 +366,7 @@ def _train_seeds(
     device: str | None,
     console: Console,
 ) -> None:
-    from statistics import mean, stdev
-
+    from stepladder.evaluate import deviation, mean, percent
     from stepladder.progress import display
     from stepladder.runs import open_finished
     from stepladder.workers import Job, execute, usable_cores
@@ -381,12 +380,11 @@ def _train_seeds(
             shown.show(event)
     rows = [open_finished(job.folder).rows[-1] for job in jobs]
     accuracies = [row.evaluation_accuracy for row in rows]
-    spread = f" ± {stdev(accuracies):.2f}" if count > 1 else ""
     seeds = f"{count} seeds" if count > 1 else "1 seed"
     _say(
         console,
-        f"{dataset.title}: {rows[0].split} {mean(accuracies):.2f}{spread}% over {seeds} at epoch {rows[0].epoch}; "
-        f"runs: {folder}",
+        f"{dataset.title}: {rows[0].split} {percent(mean(accuracies), deviation(accuracies))} over {seeds} at epoch "
+        f"{rows[0].epoch}; runs: {folder}",
     )
 
 
@@ -431,7 +429,7 @@ def _ascend(
     choice = precisions.choose(precision, net, Recipe(epochs=epochs), shape, begun, device)
     _say(console, f"precision: {choice}")
     ascend(
-        ladder,
+        questions,
         dataset,
         goal,
         seeds=seeds,
@@ -506,6 +504,7 @@ def _experiment(
     import tomllib
 
     from stepladder.experiments import NAMES, named
+    from stepladder.files import read_text
     from stepladder.spec import Experiment
 
     values: dict[str, Any] = {"net": what}
@@ -513,7 +512,7 @@ def _experiment(
     if known is not None:
         values = known.model_dump(mode="json")
     elif what.endswith(".toml"):
-        values = Experiment.from_toml(read_file(Path(what)), what).model_dump(mode="json")
+        values = Experiment.from_toml(read_text(Path(what), "the experiment file"), what).model_dump(mode="json")
     elif difflib.get_close_matches(what.lower(), NAMES, cutoff=0.7):
         raise unknown("experiment", what, NAMES)
     values |= {

@@ -120,3 +120,8 @@ def mean(values: Sequence[float]) -> float:
 def deviation(values: Sequence[float]) -> float | None:
     """Return the sample standard deviation (n - 1); None for fewer than two values."""
     return float(numpy.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def percent(centre: float, spread: float | None) -> str:
+    """Return a mean in percent, with ± the standard deviation where there is one: ``99.53 ± 0.03%``."""
+    return f"{centre:.2f}%" if spread is None else f"{centre:.2f} ± {spread:.2f}%"

@@ -9,7 +9,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from stepladder.errors import StepladderError
+from stepladder.errors import SpecError, StepladderError
+
+
+def read_text(path: Path, what: str) -> str:
+    """Return the text of a file that a user named.
+
+    Raises:
+        SpecError: if it cannot be read; ``what`` is what it should be, as in "the experiment file".
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{what} cannot be read", given=f"{path} ({error})", repair="name a TOML file") from None
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from stepladder.errors import SpecError
+from stepladder.files import read_text
 from stepladder.spec import Spec
 from stepladder.techniques import Standing, Variant, technique
 
@@ -95,21 +96,12 @@ def load(name: str) -> QuestionLadder:
     Raises:
         SpecError: if there is no such ladder or file, or with every mistake in it.
     """
-    text = source(name) if not name.endswith(".toml") else _read(Path(name))
+    text = source(name) if not name.endswith(".toml") else read_text(Path(name), "the ladder's file")
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{name} is not TOML", given=str(error), repair="correct that line") from None
     return QuestionLadder.read(values, f"the ladder {name}")
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(
-            "the ladder's file cannot be read", given=f"{path} ({error})", repair="name a TOML file"
-        ) from None
 
 
 def _fits(standing: Standing) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from stepladder.compare import Difference, by_image
 from stepladder.errors import RunError
+from stepladder.evaluate import percent
 from stepladder.notation import Net
 from stepladder.progress import clock
 from stepladder.runs import FinishedRun, open_finished
@@ -37,8 +38,7 @@ def climb_summary(facts: Facts) -> str:
 
 def accuracy(value: Facts) -> str:
     """Return a mean in percent, with ± the standard deviation where there is one."""
-    spread = value["deviation"]
-    return f"{value['mean']:.2f}%" if spread is None else f"{value['mean']:.2f} ± {spread:.2f}%"
+    return percent(value["mean"], value["deviation"])
 
 
 @dataclass(frozen=True)

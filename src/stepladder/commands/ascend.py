@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from stepladder.data import Dataset
     from stepladder.ladder import Goal
+    from stepladder.questions import QuestionLadder
     from stepladder.workers import Job
 
 ladder_app = typer.Typer(
@@ -37,7 +38,7 @@ def asks_questions(ladder: str) -> bool:
 
 
 def ascend(
-    ladder: str,
+    questions: QuestionLadder,
     dataset: Dataset,
     goal: Goal,
     *,
@@ -56,11 +57,9 @@ def ascend(
     from stepladder.ascent_page import page, verdict
     from stepladder.files import write_text
     from stepladder.progress import clock, display
-    from stepladder.questions import load
     from stepladder.workers import execute
 
     began = perf_counter()
-    questions = load(ladder)
     held_out = min(10_000, len(dataset.train) // 5)
     if held_out < 10 * len(dataset.classes):
         raise SpecError(

