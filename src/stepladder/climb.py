@@ -13,6 +13,7 @@ from stepladder.errors import ShapeError, SpecError
 from stepladder.inspection.oneline import describe
 from stepladder.ladder import LADDERS, Ladder, Step
 from stepladder.notation import Net
+from stepladder.questions import BUILT_IN
 from stepladder.workers import Event, Job, execute
 
 
@@ -56,11 +57,14 @@ class ClimbOptions:
             SpecError: if there is no ladder of this name.
         """
         if self.ladder not in LADDERS:
-            nearest = difflib.get_close_matches(self.ladder, LADDERS, n=1)
+            known = (*LADDERS, *BUILT_IN)
+            nearest = difflib.get_close_matches(self.ladder, known, n=1)
             raise SpecError(
                 "there is no ladder of this name",
                 given=self.ladder,
-                repair=f"did you mean '{nearest[0]}'?" if nearest else f"known: {', '.join(LADDERS)}",
+                repair=f"did you mean '{nearest[0]}'?"
+                if nearest
+                else f"known: {', '.join(known)}, or a file whose name ends in .toml",
             )
         ladder = LADDERS[self.ladder](self.epochs)
         goal = replace(
