@@ -205,7 +205,7 @@ def test_warping_equals_torchs_grid_sample(shape: tuple[int, int, int]) -> None:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             weight = layer.weight.data.view(layer.weight.shape[0], -1)
             weight.copy_(torch.eye(len(weight)))
-    limits = Augmentation(rotation=30, shift=2, scale=0.3, shear=10)
+    limits = Augmentation(rotation=30, shift=2, scale=0.3, shear=10, horizontal_flip=0.5, vertical_flip=0.5)
     recipe = Recipe(batch_size=5, augmentation=limits)
     one = passes(CompiledPasses, module, recipe, images(shape))
     chosen = torch.tensor([3, 0, 19, 7, 7])

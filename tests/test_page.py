@@ -447,3 +447,14 @@ def test_the_augmentation_is_shown_each_kind_alone_and_together() -> None:
     shifted = [picture.astype(int).sum() for picture in pictures[9:18]]
     assert all(abs(ink - original.sum()) < 0.1 * original.sum() for ink in shifted)
     assert augmentation_exhibit(Augmentation(), sample) is None
+
+
+def test_a_flip_is_shown_with_its_probability_beside_the_limits_of_the_others() -> None:
+    exhibit = augmentation_exhibit(Augmentation(rotation=10, horizontal_flip=1), data.load("mnist-sample"))
+    assert exhibit
+    assert [row["text"] for row in exhibit["rows"][:2]] == ["rotation up to ±10°", "horizontal flip of 100%"]
+    original, copy = (
+        numpy.frombuffer(base64.b64decode(text), numpy.uint8).reshape(28, 28)
+        for text in (exhibit["original"]["pixels"], exhibit["rows"][1]["pixels"][0])
+    )
+    assert numpy.array_equal(copy, original[:, ::-1])

@@ -22,15 +22,18 @@ from stepladder.cli import app
 from stepladder.data import Dataset, statistics
 from stepladder.errors import NotationError, SpecError
 from stepladder.experiments import NAMES, named
+from stepladder.facts import recipe_text
 from stepladder.initialise import make_dirac, prepare_module, whiten
 from stepladder.inputs import Images, Normalisation
 from stepladder.inspection.oneline import describe
 from stepladder.inspection.summary import budget_verdict
 from stepladder.notation import Net
 from stepladder.optimisers import Muon, build_optimiser, orthogonalise, set_rate
+from stepladder.passes import CompiledPasses, PlainPasses
 from stepladder.runs import open_finished
-from stepladder.spec import Experiment, Recipe
+from stepladder.spec import Augmentation, Experiment, Recipe
 from stepladder.train import train
+from stepladder.trained import load
 
 NET = "4C5 MP2 6C3 6C3 GAP 10F"
 
@@ -278,6 +281,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"first_layer": "whitening"},
     {"first_layer": "whitening-frozen"},
     {"norm_momentum": 0.3},
+    {"inputs": "raw"},
 ]
 
 
@@ -320,6 +324,52 @@ def test_options_survive_the_experiment_file_and_change_its_identity(options: di
 def test_options_left_alone_are_not_written_so_that_old_experiments_stay_the_same() -> None:
     written = experiment({}).model_dump(mode="json")["recipe"]
     assert not {name for options in OPTIONS for name in options if name != "optimiser"} & written.keys()
+
+
+def test_flips_left_alone_are_not_written_so_that_old_experiments_stay_the_same() -> None:
+    flipped = experiment({"augmentation": {"rotation": 7, "vertical_flip": 0.5}})
+    assert Experiment.from_toml(flipped.to_toml()) == flipped
+    assert flipped.identity != experiment({}).identity
+    assert experiment({}).model_dump(mode="json")["recipe"]["augmentation"] == {
+        "rotation": 7,
+        "shift": 0,
+        "scale": 0,
+        "shear": 0,
+    }
+
+
+def test_an_augmentation_names_its_kinds() -> None:
+    assert str(Augmentation(rotation=7, horizontal_flip=0.5)) == "rotation 7°, horizontal flip 50%"
+    assert not Augmentation(vertical_flip=0.1).is_none
+    with pytest.raises(SpecError, match=r"horizontal_flip.*less than or equal to 1"):
+        Augmentation.read({"horizontal_flip": 1.1}, "augmentation")
+
+
+@pytest.mark.parametrize(("inputs", "largest"), [("scaled", 1.0), ("raw", 255.0)])
+@pytest.mark.parametrize("kind", [PlainPasses, CompiledPasses])
+def test_inputs_are_pixels_as_they_come_where_the_recipe_says_so(
+    inputs: str, largest: float, kind: type[PlainPasses | CompiledPasses], tiny: Dataset
+) -> None:
+    """A net that passes on each pixel shows what it is given."""
+    small = tiny.train.images[:, :, 10:14, 10:14]
+    module = Net.parse("1C1/none 16F").build((1, 4, 4))
+    with torch.no_grad():
+        module[0].weight.fill_(1)
+        module[-1].weight.copy_(torch.eye(16))
+    images = Images(torch.tensor(small), torch.tensor(tiny.train.labels))
+    recipe = Recipe(inputs=inputs)
+    seen = kind(module, [], recipe, images, Normalisation.of(inputs, small), 0).evaluate(images, {})
+    expected = torch.tensor(small.reshape(-1, 16) / 255 * largest, dtype=torch.float32)
+    torch.testing.assert_close(seen, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_a_stored_run_on_raw_pixels_answers_as_it_was_evaluated(tiny: Dataset, tmp_path: Path) -> None:
+    for _ in train(experiment({"inputs": "raw"}), tiny, tmp_path, device="cpu"):
+        pass
+    run = open_finished(tmp_path)
+    logits, _ = run.predictions()
+    numpy.testing.assert_allclose(load(run).logits(tiny.test.images), logits, rtol=1e-3, atol=1e-3)
+    assert "inputs from 0 to 255" in recipe_text(run.experiment.recipe)
 
 
 # --- named experiments -----------------------------------------------------------------------------------------------

@@ -143,6 +143,25 @@ def test_every_sample_draws_its_own_map_and_kinds_do_not_disturb_each_other() ->
     assert torch.equal(alone[:, :, :2], both[:, :, :2])
 
 
+def test_a_flip_is_the_mirror_image() -> None:
+    image = torch.rand(3, 2, 7, 12, generator=torch.Generator().manual_seed(0))
+    for flips, axes in (({"horizontal_flip": 1}, [3]), ({"vertical_flip": 1}, [2])):
+        torch.testing.assert_close(augment(image, Augmentation(**flips), torch_stream(0, "x")), image.flip(axes))
+    both = Augmentation(horizontal_flip=1, vertical_flip=1)
+    torch.testing.assert_close(augment(image, both, torch_stream(0, "x")), image.flip([2, 3]))
+
+
+def test_flips_come_as_often_as_they_should_and_leave_the_other_draws_alone() -> None:
+    without = affine_maps(Augmentation(rotation=10, shift=2), 4000, (28, 28), torch_stream(0, "x"))
+    limits = Augmentation(rotation=10, shift=2, horizontal_flip=0.25, vertical_flip=0.5)
+    flipped = affine_maps(limits, 4000, (28, 28), torch_stream(0, "x"))
+    assert torch.equal(flipped.abs(), without.abs())
+    across, down = (flipped[:, axis, axis] < 0 for axis in (0, 1))  # both are positive for small angles
+    assert float(across.float().mean()) == pytest.approx(0.25, abs=0.03)
+    assert float(down.float().mean()) == pytest.approx(0.5, abs=0.03)
+    assert float((across & down).float().mean()) == pytest.approx(0.125, abs=0.03)
+
+
 def test_scale_and_shear_stay_within_their_limits() -> None:
     maps = affine_maps(Augmentation(scale=0.1), 500, (28, 28), torch_stream(0, "x"))
     factors = 1 / maps[:, 0, 0]

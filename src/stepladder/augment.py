@@ -21,9 +21,9 @@ def affine_maps(
 ) -> torch.Tensor:
     """Return ``count`` affine maps, shape (count, 2, 3), from output to input positions in [-1, 1].
 
-    Each sample draws its own rotation, shear, scale and shift, uniformly within the augmentation's limits. The
-    image is sheared, scaled and rotated about its centre, then shifted; what is returned is the inverse of that
-    map, as sampling needs it.
+    Each sample draws its own rotation, shear, scale and shift, uniformly within the augmentation's limits, and
+    whether it is flipped. The image is flipped, sheared, scaled and rotated about its centre, then shifted; what is
+    returned is the inverse of that map, as sampling needs it.
 
     Args:
         augmentation: the limits; an angle of 7 means from -7 to 7 degrees.
@@ -34,7 +34,8 @@ def affine_maps(
     """
     generators = [generator] if isinstance(generator, torch.Generator) else generator
     device, share = generators[0].device, count // len(generators)
-    # Five numbers a sample, always, so that turning one kind on or off leaves the draws of the others alone.
+    # Five numbers a sample, always, so that turning one kind on or off leaves the draws of the others alone. Those of
+    # the flips come after all of these, and only where they are asked for, for the same reason.
     draws = torch.cat([torch.rand((share, 5), generator=one, device=device) for one in generators]).mul_(2).sub_(1)
     angle = draws[:, 0] * math.radians(augmentation.rotation)
     shear = torch.tan(draws[:, 1] * math.radians(augmentation.shear))
@@ -55,6 +56,12 @@ def affine_maps(
     maps[:, 1, 0] = yx * aspect
     maps[:, 1, 1] = yy
     maps[:, 1, 2] = -(yx * shift_x + yy * shift_y) * 2 / rows
+    probabilities = (augmentation.horizontal_flip, augmentation.vertical_flip)
+    if any(probabilities):
+        chances = torch.cat([torch.rand((share, 2), generator=one, device=device) for one in generators])
+        for axis, probability in enumerate(probabilities):
+            # A position's sign is its side of the centre.
+            maps[:, axis] *= torch.where(chances[:, axis] < probability, -1.0, 1.0).unsqueeze(1)
     return maps
 
 

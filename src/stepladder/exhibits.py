@@ -62,7 +62,7 @@ def best(step: Step, run: FinishedRun, dataset: Dataset, budget: int) -> Facts:
 
 def evaluated(run: FinishedRun, dataset: Dataset) -> Split:
     """Return the images that the run's rows were evaluated on: the test set, or the holdout."""
-    if run.experiment.protocol != "holdout":
+    if run.experiment.protocol == "reference":
         return dataset.test
     _, held = dataset.split_holdout(run.experiment.holdout_size)
     return Split(dataset.train.images[held], dataset.train.labels[held])
@@ -73,7 +73,7 @@ def augmentation_exhibit(augmentation: Augmentation, dataset: Dataset) -> Facts 
     if augmentation.is_none:
         return None
     rows = [
-        (kind, Augmentation(**{kind: limit}), f"{kind} up to ±{text}")
+        (kind, Augmentation(**{kind: limit}), _within(kind, text))
         for kind, (limit, text) in augmentation.limits().items()
     ]
     if len(rows) > 1:
@@ -86,6 +86,11 @@ def augmentation_exhibit(augmentation: Augmentation, dataset: Dataset) -> Facts 
             for kind, one, text in rows
         ],
     }
+
+
+def _within(kind: str, text: str) -> str:
+    """Return a kind of augmentation and its limit as a title, such as ``rotation up to ±7°``."""
+    return f"{kind.replace('_', ' ')} of {text}" if kind.endswith("_flip") else f"{kind} up to ±{text}"
 
 
 def pack(image: numpy.ndarray) -> str:

@@ -287,6 +287,8 @@ def recipe_text(recipe: Recipe) -> str:
         parts.append(f"first layer {recipe.first_layer.replace('-', ', ')}")
     if recipe.norm_momentum != 0.1:
         parts.append(f"batch-norm momentum {recipe.norm_momentum:g}")
+    if recipe.inputs != "standardised":
+        parts.append({"scaled": "inputs from 0 to 1", "raw": "inputs from 0 to 255"}[recipe.inputs])
     parts += [f"augmentation: {recipe.augmentation}", recipe.precision]
     return ", ".join(parts)
 

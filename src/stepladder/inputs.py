@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import torch
+
+from stepladder.data import statistics
+
+if TYPE_CHECKING:
+    import numpy
 
 
 @dataclass(frozen=True)
@@ -21,17 +27,33 @@ class Images:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation a channel, of pixels scaled to [0, 1], from the training images only."""
+    """What is subtracted from pixels scaled to [0, 1], then what they are divided by, channel by channel.
+
+    Mean and standard deviation of the training images, unless the recipe wants other inputs.
+    """
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+
+    @classmethod
+    def of(cls, inputs: str, images: numpy.ndarray) -> Normalisation:
+        """Return the normalisation that makes the inputs which a recipe names.
+
+        Args:
+            inputs: "standardised", "scaled" or "raw", as ``Recipe.inputs``.
+            images: the training images, uint8 of shape (N, C, H, W).
+        """
+        if inputs == "standardised":
+            return cls(*statistics(images))
+        channels = images.shape[1]
+        return cls((0.0,) * channels, ((1.0 if inputs == "scaled" else 1 / 255),) * channels)
 
     def scale(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return uint8 pixels as floats in [0, 1]."""
         return pixels.to(torch.float32).div_(255)
 
     def apply(self, scaled: torch.Tensor) -> torch.Tensor:
-        """Return pixels from [0, 1] with mean 0 and deviation 1 over the training set, channel by channel."""
+        """Return pixels from [0, 1] as the net takes them."""
         return (scaled - _a_channel(self.mean, scaled.device)) / _a_channel(self.deviation, scaled.device)
 
 

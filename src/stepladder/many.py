@@ -31,7 +31,7 @@ ENGINE = "batched"
 _BATCHED = {
     *("epochs", "batch_size", "optimiser", "learning_rate", "bias_rate", "momentum", "nesterov", "weight_decay"),
     *("label_smoothing", "averaging", "tail_averaging", "lookahead", "initialisation", "first_layer", "norm_momentum"),
-    *("schedule", "augmentation", "precision", "matrix_rate"),  # the last is Muon's alone
+    *("schedule", "augmentation", "inputs", "precision", "matrix_rate"),  # the last is Muon's alone
 }
 _ELEMENTWISE = ("sgd", "adam", "adamw")
 

@@ -125,25 +125,38 @@ class Augmentation(Spec):
     """Largest change of size, as a share: 0.1 means from 90% to 110%."""
     shear: Annotated[float, Field(ge=0, lt=90)] = 0.0
     """Largest shear in degrees, either way."""
+    horizontal_flip: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability that left and right change places."""
+    vertical_flip: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability that top and bottom change places."""
 
     @property
     def is_none(self) -> bool:
         """Whether every kind is off."""
-        return not (self.rotation or self.shift or self.scale or self.shear)
+        return not self.limits()
 
     def __str__(self) -> str:
-        """Return the kinds in use, such as ``rotation 7°, shift 1 px``, or ``none``."""
-        return ", ".join(f"{kind} {amount}" for kind, (_, amount) in self.limits().items()) or "none"
+        """Return the kinds in use, such as ``rotation 7°, horizontal flip 50%``, or ``none``."""
+        return ", ".join(f"{kind.replace('_', ' ')} {amount}" for kind, (_, amount) in self.limits().items()) or "none"
 
     def limits(self) -> dict[str, tuple[float, str]]:
-        """Return the limit of each kind in use, as a number and as text with its unit, by the field's name."""
+        """Return the limit of each kind in use, as a number and as text with its unit, by the field's name.
+
+        That of a flip is its probability.
+        """
         kinds = {
             "rotation": (self.rotation, f"{self.rotation:g}°"),
             "shift": (self.shift, f"{self.shift:g} px"),
             "scale": (self.scale, f"{self.scale:.0%}"),
             "shear": (self.shear, f"{self.shear:g}°"),
+            "horizontal_flip": (self.horizontal_flip, f"{self.horizontal_flip:.0%}"),
+            "vertical_flip": (self.vertical_flip, f"{self.vertical_flip:.0%}"),
         }
         return {kind: limit for kind, limit in kinds.items() if limit[0]}
+
+    @model_serializer(mode="wrap")
+    def _without_unused_later_fields(self, inner: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_unused(self, inner(self))
 
 
 _LATER = {
@@ -154,8 +167,18 @@ _LATER = {
     "initialisation",
     "first_layer",
     "norm_momentum",
+    "inputs",
+    "horizontal_flip",
+    "vertical_flip",
 }
-"""Fields of recipes that the first version did not have; they are written only where they are not at their default."""
+"""Fields of recipes and augmentations that the first version did not have; they are written only where they are not at
+their default."""
+
+
+def _without_unused(spec: Spec, values: dict[str, Any]) -> dict[str, Any]:
+    # Experiments are told apart by what this gives. Those made before a field was there have to stay the same.
+    fields = type(spec).model_fields
+    return {name: value for name, value in values.items() if name not in _LATER or value != fields[name].default}
 
 
 class Recipe(Spec):
@@ -202,6 +225,9 @@ class Recipe(Spec):
     """How the learning rate changes."""
     augmentation: Augmentation = Augmentation()
     """How the training images are varied."""
+    inputs: Literal["standardised", "scaled", "raw"] = "standardised"
+    """What pixels become before the net. standardised: mean 0 and deviation 1 a channel over the training images.
+    scaled: from 0 to 1. raw: as they are, from 0 to 255."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the forward and backward pass; weights are float32 always."""
 
@@ -221,10 +247,7 @@ class Recipe(Spec):
 
     @model_serializer(mode="wrap")
     def _without_unused_later_fields(self, inner: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Experiments are told apart by what this gives. Those made before a field was there have to stay the same.
-        values: dict[str, Any] = inner(self)
-        fields = type(self).model_fields
-        return {name: value for name, value in values.items() if name not in _LATER or value != fields[name].default}
+        return _without_unused(self, inner(self))
 
 
 class Experiment(Spec):
@@ -236,9 +259,10 @@ class Experiment(Spec):
     """How to train it."""
     data: str = "mnist"
     """Name of the data set."""
-    protocol: Literal["reference", "holdout"] = "reference"
+    protocol: Literal["reference", "holdout", "selection"] = "reference"
     """reference: train on every training image and log the test set, choosing nothing. holdout: train without the
-    holdout images and log those."""
+    holdout images and log those; the test set is looked at once, at the end. selection: the same and never look at it,
+    for runs that only decide what is trained next."""
     holdout_size: Annotated[int, Field(ge=1)] = 10_000
     """Images split from the training set under the holdout protocol."""
     seed: Seed = 0

@@ -90,7 +90,7 @@ def prepare(experiment: Experiment, dataset: data.Dataset, device: torch.device)
     """
     pixels, labels = dataset.train.images, dataset.train.labels
     evaluated, split = dataset.test, "test"
-    if experiment.protocol == "holdout":
+    if experiment.protocol != "reference":
         if dataset.validation is None and experiment.holdout_size >= len(labels):
             raise SpecError(
                 "the holdout would take every training image",
@@ -100,13 +100,12 @@ def prepare(experiment: Experiment, dataset: data.Dataset, device: torch.device)
         kept, held = dataset.split_holdout(experiment.holdout_size)
         evaluated, split = data.Split(pixels[held], labels[held]), "holdout"
         pixels, labels = pixels[kept], labels[kept]
-    mean, deviation = data.statistics(pixels)
     return Materials(
         training=_on_device(data.Split(pixels, labels), device),
         evaluated=_on_device(evaluated, device),
-        test=_on_device(dataset.test, device) if split == "holdout" else None,
+        test=_on_device(dataset.test, device) if experiment.protocol == "holdout" else None,
         split=split,
-        normalisation=Normalisation(mean, deviation),
+        normalisation=Normalisation.of(experiment.recipe.inputs, pixels),
         classes=len(dataset.classes),
         input_shape=dataset.input_shape,
     )
@@ -211,7 +210,7 @@ class _Session:
 
     def _watched(self, rows: list[EpochRow]) -> list[float]:
         """Return the losses that reduce-on-plateau watches: the test set decides nothing."""
-        if self.experiment.protocol == "holdout":
+        if self.experiment.protocol != "reference":
             return [row.evaluation_loss for row in rows]
         return [row.train_loss for row in rows]
 
