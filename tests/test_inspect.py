@@ -140,6 +140,7 @@ def test_a_budget_is_a_limit_to_stay_below() -> None:
         ("8C3b GAP 10C1", "bias before batch-norm", "8 biases"),
         ("8C3 10C3", "small receptive field", "sees 5×5 of 28×28"),
         ("8C3 64F 10F", "heavy head", "holds 346,112"),
+        ("8C3 GAP 10F SM", "softmax at the end", "cross-entropy in torch takes logits"),
         ("8C1s2 GAP 10C1", "stride larger than kernel", "steps over"),
         ("8C3 8C3 8C3 MP4 GAP 10C1", "edge left out", "leaves out 2 of 22×22"),
     ],

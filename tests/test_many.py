@@ -75,6 +75,7 @@ NETS = [
     (GUIDE_NET, (1, 28, 28)),
     ("[BN SiLU D0.2] 6C3g3s2p1b MP3s2 8C3d2p2b AP2 GAP 10C1b", (3, 20, 14)),
     ("8C3 FL BN 12F/BN/GELU/D0.3 10Fb", (1, 7, 7)),
+    ("8C3 GAP 10C1b SM", (1, 7, 7)),
 ]
 
 

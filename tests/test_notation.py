@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from stepladder.layers import (
     MaxPool,
     ReLU,
     SiLU,
+    Softmax,
 )
 from stepladder.notation import Net, parse_input_shape
 
@@ -75,6 +77,30 @@ def test_flattening_is_put_in_before_the_first_linear_layer() -> None:
 
 def test_letters_may_be_of_either_case() -> None:
     assert Net.parse("[bn relu d0.05] 8c3 mp2 gap 10c1") == Net.parse("[BN ReLU D0.05] 8C3 MP2 GAP 10C1")
+
+
+def test_a_softmax_can_only_be_the_last_word() -> None:
+    net = Net.parse("8C3 MP2 GAP 10C1 sm")
+    assert net.layers[-1] == Softmax()
+    assert net.layers[-2] == Convolution(10, (1, 1))  # the last convolution gives the logits and is bare
+    assert str(net) == "8C3 MP2 GAP 10C1 SM"
+    for text in ("8C3 SM 10F", "SM 8C3 GAP", "8C3 10F SM SM"):
+        with pytest.raises(NotationError, match="'SM' can only be the last word"):
+            Net.parse(text)
+    with pytest.raises(NotationError, match="'SM' cannot stand in a chain"):
+        Net.parse("8C3/SM 10F")
+
+
+@pytest.mark.parametrize("end", ["GAP 5C1", "5F", "16F 5F"])
+def test_softmax_gives_probabilities_of_an_image(end: str) -> None:
+    logits = Net.parse(f"4C3 {end}").build((1, 6, 6)).eval()
+    probabilities = Net.parse(f"4C3 {end} SM").build((1, 6, 6)).eval()
+    probabilities.load_state_dict(logits.state_dict())
+    images = torch.rand(3, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = logits(images).flatten(1).softmax(1)
+        torch.testing.assert_close(probabilities(images).flatten(1), expected)
+        assert torch.allclose(expected.sum(1), torch.ones(3))
 
 
 _chains = st.lists(st.sampled_from([BatchNorm(), ReLU(), SiLU(), Dropout(0.05), Dropout(0.25)]), max_size=3)

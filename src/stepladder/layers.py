@@ -394,6 +394,31 @@ class Flatten(Layer):
         return nn.Flatten()
 
 
+@dataclass(frozen=True)
+class Softmax(Layer):
+    """``SM``: probabilities out of logits, for nets that are not trained with cross-entropy, which does this itself."""
+
+    kind: ClassVar[str] = "Softmax"
+    teaching: ClassVar[str] = (
+        "turns logits into probabilities; cross-entropy does so itself, so leave it out in training"
+    )
+    keeps: ClassVar[frozenset[str]] = frozenset({"output"})
+
+    def token(self) -> str:
+        """Return the layer in the notation."""
+        return "SM"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape as it came."""
+        return shape
+
+    def build(self, shape: Shape) -> nn.Module:
+        """Return a torch.nn.Softmax over the channels, or over the values once the input is flat."""
+        from torch import nn
+
+        return nn.Softmax(dim=1)
+
+
 KINDS: tuple[type[Layer], ...] = (
     Convolution,
     Linear,
@@ -406,6 +431,7 @@ KINDS: tuple[type[Layer], ...] = (
     GELU,
     Dropout,
     Flatten,
+    Softmax,
 )
 
 

@@ -21,6 +21,7 @@ from stepladder.layers import (
     MaxPool,
     ReLU,
     SiLU,
+    Softmax,
     Window,
 )
 from stepladder.trained import TrainedNet
@@ -35,9 +36,10 @@ def living(trained: TrainedNet) -> dict[str, Any] | None:
     """Return the net as a list of operations with their numbers, or None if it is too large for a page.
 
     Batch normalisation is folded into the convolution or linear layer before it, and is an operation of its own
-    (``scale``) where there is none. Dropout does nothing here and is left out. Arrays are little-endian float32 in
-    base64, in torch's order. Each operation names its ``layer``, an index into the layer table, and the ``row`` of that
-    table up to which it has computed: the batch normalisation's where that is folded in.
+    (``scale``) where there is none. Dropout does nothing here and is left out, and so is a softmax at the end: the
+    page applies one itself. Arrays are little-endian float32 in base64, in torch's order. Each operation names its
+    ``layer``, an index into the layer table, and the ``row`` of that table up to which it has computed: the batch
+    normalisation's where that is folded in.
 
     Raises:
         KeyError: if the weights are those of another net, which ``stepladder.trained.load`` rules out.
@@ -84,7 +86,7 @@ def _operations(trained: TrainedNet, state: dict[str, numpy.ndarray]) -> Iterato
             yield _windowed("average-pool", first, position, layer.window(shape))
         elif isinstance(layer, Flatten):
             yield {"kind": "flatten", "layer": first, "row": position}
-        elif not isinstance(layer, Dropout):
+        elif not isinstance(layer, Dropout | Softmax):
             yield {"kind": _ACTIVATIONS[type(layer)], "layer": first, "row": position}
         position += 1
 

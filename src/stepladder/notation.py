@@ -3,7 +3,7 @@
 The notation is that of the MNIST literature. Each word is a layer: ``8C3`` a convolution to 8 channels with 3×3
 kernels, ``MP2`` and ``AP2`` pooling, ``GAP`` global average pooling, ``128F`` a linear layer. Suffixes of a
 convolution: ``s2`` stride, ``p1`` padding, ``d2`` dilation, ``g8`` groups, ``b`` with a bias. ``BN``, ``ReLU``,
-``SiLU``, ``GELU``, ``D0.05`` (dropout) and ``FL`` (flatten) are layers too.
+``SiLU``, ``GELU``, ``D0.05`` (dropout) and ``FL`` (flatten) are layers too. ``SM``, softmax, can only be the last.
 
 What follows a convolution or linear layer is its *chain*: ``8C3/BN/ReLU/D0.05``, or ``8C3/none``. Brackets at the
 front set the chain of all layers without one of their own: ``[BN ReLU D0.05] 8C3 16C3 ...``; without brackets it is
@@ -36,6 +36,7 @@ from stepladder.layers import (
     ReLU,
     Shape,
     SiLU,
+    Softmax,
     Weighted,
 )
 
@@ -51,7 +52,8 @@ _CHAIN_EXAMPLES = ("BN", "ReLU", "SiLU", "GELU", "D0.05", "none")
 _MISTAKES_SHOWN = 20
 
 _SIMPLE: dict[str, Layer] = {
-    layer.token().lower(): layer for layer in (GlobalAveragePool(), BatchNorm(), ReLU(), SiLU(), GELU(), Flatten())
+    layer.token().lower(): layer
+    for layer in (GlobalAveragePool(), BatchNorm(), ReLU(), SiLU(), GELU(), Flatten(), Softmax())
 }
 _CONVOLUTION = re.compile(r"(\d+)c(\d+(?:x\d+)?)(.*)", re.IGNORECASE | re.ASCII)
 _LINEAR = re.compile(r"(\d+)f(b?)", re.IGNORECASE | re.ASCII)
@@ -164,6 +166,9 @@ class _Parser:
         header, words = self._split()
         default = DEFAULT_CHAIN if header is None else self._chain(header)
         parsed = [self._word(word) for word in words]
+        for word, (layer, _) in list(zip(words, parsed, strict=True))[:-1]:
+            if isinstance(layer, Softmax):
+                self._mistake(word, "can only be the last word: it turns logits into probabilities")
         if not words and not self.mistakes:
             self.mistakes.append("there is no layer: write one, such as '8C3 MP2 GAP 10C1'")
         if self.mistakes:

@@ -42,6 +42,23 @@ class GroupedLinear(nn.Module):
         return functional.conv1d(input.unsqueeze(-1), weight, self.bias, groups=self._count).squeeze(-1)
 
 
+class SeparateSoftmax(nn.Module):
+    """Softmax layers side by side: each over the values of its own net.
+
+    Args:
+        count: how many they are.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._count = count
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Return the input's shape, (B, count·values) or (B, count·values, rows, columns), as probabilities."""
+        apart = input.reshape(len(input), self._count, -1, *input.shape[2:])
+        return apart.softmax(2).reshape(input.shape)
+
+
 class SeparateDropout(nn.Module):
     """Dropout layers side by side, each with the masks that it would draw alone.
 
@@ -123,6 +140,8 @@ def _side_by_side(layers: list[nn.Module], layouts: Iterator[torch.memory_format
     first, count = layers[0], len(layers)
     if isinstance(first, nn.Dropout):
         return SeparateDropout(first.p, count, next(layouts))
+    if isinstance(first, nn.Softmax):
+        return SeparateSoftmax(count)
     if isinstance(first, _STATELESS):
         return copy.copy(first)
     together = copy.deepcopy(first)

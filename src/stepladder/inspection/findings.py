@@ -218,7 +218,8 @@ def _softmax_at_the_end(subject: Subject) -> Iterator[Finding]:
                 f"the net gives {'log-probabilities' if log else 'probabilities'}, but cross-entropy in torch takes "
                 "logits and applies log-softmax itself"
                 + (": twice is the same, and wasted" if log else ": twice flattens the gradients"),
-                "train on what comes before it"
+                (f"leave out {row.token}: train" if row.token else "train")
+                + " on what comes before it"
                 + (", or with nll_loss" if log else " and apply softmax where probabilities are read"),
             )
 

@@ -20,6 +20,7 @@ _ROLES: dict[str, Role] = {
     "BatchNorm1d": "norm",
     "Dropout": "dropout",
     "Flatten": "flatten",
+    "Softmax": "softmax",
 }
 _BYTES = 4
 """A value's bytes, in float32."""
