@@ -1,5 +1,16 @@
 """The report of a climb: one HTML page that opens offline, and a Markdown guide beside its pictures."""
 
-from stepladder.report.render import Pages, write_report
+from pathlib import Path
+
+from stepladder.report.render import Pages, write_climb
 
 __all__ = ["Pages", "write_report"]
+
+
+def write_report(folder: Path) -> Pages:
+    """Render a climb's report.html and report.md into its folder, from its facts alone.
+
+    Raises:
+        RunError: if the folder holds no facts, or damaged ones.
+    """
+    return write_climb(folder)

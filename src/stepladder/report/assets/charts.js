@@ -228,7 +228,6 @@ function drawPublished(root, tip, published, own) {
   const steps = own.map((one) => ({
     ...one,
     own: true,
-    source: `This climb, step ${one.number}: ${one.title}`,
     statistic: one.seeds > 1 ? "mean" : "single",
     detail: one.seeds > 1 ? `mean over ${one.seeds} seeds, last epoch` : "one run, last epoch",
   }));
@@ -258,7 +257,7 @@ function drawPublished(root, tip, published, own) {
     shape(axis, "text", { x: box.right, y: box.bottom + 31, "text-anchor": "end" }, "parameters, logarithmic");
     shape(axis, "text", { x: box.left + 4, y: box.top + 4 }, "test accuracy (%)");
     // Marks, and the numbers beside this climb's own.
-    const besides = (one) => (one.own ? 22 : 9);
+    const besides = (one) => (one.own ? 14 + 8 * one.mark.length : 9);
     const taken = all.map((one) => [x(one.parameters) - 9, y(one.accuracy) - 9, x(one.parameters) + besides(one), y(one.accuracy) + 9]);
     for (const one of all) {
       const label = `${one.source}: ${one.text ?? `${one.accuracy}%`}, ${count(one.parameters)} parameters (${one.detail})`;
@@ -267,9 +266,9 @@ function drawPublished(root, tip, published, own) {
       const mark = marks[one.statistic](group, x(one.parameters), y(one.accuracy));
       if (one.own) {
         mark.classList.add("mine");
-        const right = box.right - x(one.parameters) < 60;
+        const right = box.right - x(one.parameters) < 50 + 8 * one.mark.length;
         const attributes = { class: "own", x: x(one.parameters) + (right ? -10 : 10), y: y(one.accuracy) + 4, "text-anchor": right ? "end" : "start" };
-        shape(group, "text", attributes, one.number);
+        shape(group, "text", attributes, one.mark);
       }
       else nameBeside(group, one.source, x(one.parameters), y(one.accuracy), box, taken);
       for (const kind of ["pointerenter", "focus", "click"]) group.addEventListener(kind, () => { tip.textContent = label; });

@@ -9,7 +9,7 @@
     if (root && series.length) new Curves(root, series, facts);
   }
 
-  const looking = new Looking(find("stage"), find("depth"), find("field-says"), find("field-table"), facts.field, facts.inputShape);
+  const looking = find("stage") && new Looking(find("stage"), find("depth"), find("field-says"), find("field-table"), facts.field, facts.inputShape);
   const pictures = [...document.querySelectorAll("#field-examples button")];
   for (const button of pictures) {
     const image = button.querySelector("img");
@@ -18,7 +18,7 @@
   pictures[Math.min(pictures.length - 1, 3)]?.click();
 
   const living = facts.living ? new Living(facts.living, facts) : null;
-  new Errors();
+  if (find("gallery")) new Errors();
   for (const button of document.querySelectorAll("#gallery .ask")) {
     button.addEventListener("click", () => {
       living.clearPad();
@@ -49,7 +49,7 @@
 
   // The drawing and the table of layers point at each other.
   const drawing = find("drawing");
-  const lines = [...find("layers").querySelectorAll("tr[data-layer]")];
+  const lines = [...document.querySelectorAll("#layers tr[data-layer]")];
   const parts = drawing ? [...drawing.querySelectorAll("[id*='layer-']")] : [];
   const layerOf = (element) => element.id.match(/layer-(\d+)/)?.[1];
   function light(layer) {
