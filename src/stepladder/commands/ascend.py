@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stepladder.commands.common import command_line, folder_name, interruptible, load, new_console, say
 from stepladder.errors import SpecError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from stepladder.data import Dataset
-    from stepladder.ladder import Goal
-    from stepladder.questions import QuestionLadder
     from stepladder.workers import Job
 
 ladder_app = typer.Typer(
@@ -37,48 +37,105 @@ def asks_questions(ladder: str) -> bool:
     return ladder == "full" or ladder.endswith(".toml")
 
 
-def ascend(
-    questions: QuestionLadder,
-    dataset: Dataset,
-    goal: Goal,
-    *,
-    seeds: int,
-    precision: str,
-    place: Path,
-    workers: int,
-    data_dir: Path | None,
-    device: str | None,
-    command: str,
-    console: Console,
-    interruptible: Callable[[], object],
-) -> None:
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks of a climb of questions.
+
+    Args:
+        ladder: a name, or a file whose name ends in .toml.
+        data: a name of the catalogue, or a path.
+        size: pixels to bring images to, such as 28 or 28x32.
+        epochs: of every run.
+        seeds: runs of each candidate.
+        target: accuracy to reach, in percent; None for the usual one.
+        budget: trainable parameters to stay below; None for the usual one.
+        precision: float32, bfloat16 or auto.
+        workers: runs side by side; None for one a core.
+        name: of the climb's folder; None for one made of ladder and data set.
+        folder: that climbs are kept in.
+        data_dir: that holds data of the catalogue.
+        device: cpu or cuda; None for a GPU where there is one.
+    """
+
+    ladder: str
+    data: str
+    size: str | None
+    epochs: int
+    seeds: int
+    target: float | None
+    budget: int | None
+    precision: str
+    workers: int | None
+    name: str | None
+    folder: Path
+    data_dir: Path | None
+    device: str | None
+
+
+def ascend(asked: Request) -> None:
     """Climb a ladder of questions in a folder, and write its report."""
     from stepladder.ascent import AscentOptions, Climber
     from stepladder.ascent_page import page, verdict
+    from stepladder.data import short_name
     from stepladder.files import write_text
+    from stepladder.ladder import Goal
     from stepladder.progress import clock, display
-    from stepladder.workers import execute
+    from stepladder.questions import load as load_ladder
+    from stepladder.workers import execute, usable_cores
 
+    questions = load_ladder(asked.ladder)  # mistakes in it are found before the data is looked for
+    console = new_console()
+    dataset = load(asked.data, asked.data_dir, console, asked.size)
+    goal = Goal(
+        target=Goal.target if asked.target is None else asked.target,
+        budget=Goal.budget if asked.budget is None else asked.budget,
+        epochs=asked.epochs,
+    )
+    place = asked.folder / folder_name(asked.name or f"{questions.name}-{short_name(dataset.name)}")
+    precision = _choose_precision(asked, dataset, place, console)
     began = perf_counter()
-    held_out = min(10_000, len(dataset.train) // 5)
-    if held_out < 10 * len(dataset.classes):
+    held_out = _held_out(dataset)
+    options = AscentOptions(questions, goal, asked.seeds, held_out, precision, command_line())
+    workers = asked.workers or usable_cores()
+
+    def train(jobs: Sequence[Job]) -> None:
+        with display(jobs, console) as shown:
+            for event in execute(jobs, workers=min(workers, len(jobs)), data_dir=asked.data_dir, device=asked.device):
+                shown.show(event)
+
+    def tell(line: str) -> None:
+        say(console, line)
+
+    tell(f"{len(questions.steps) + 2} steps on {dataset.title}, {asked.seeds} runs of each candidate; folder: {place}")
+    with interruptible():
+        facts = Climber(options, dataset, place, train, tell).climb()
+    write_text(place / "report.md", page(facts))
+    tell(f"{verdict(facts)}\nnet: {facts['net']}\nreport: {place / 'report.md'}\ntime: {clock(perf_counter() - began)}")
+
+
+def _held_out(dataset: Dataset) -> int:
+    """Return how many training images are held out for the decisions."""
+    count = min(10_000, len(dataset.train) // 5)
+    if count < 10 * len(dataset.classes):
         raise SpecError(
             "there are too few training images to hold some out and decide on them",
             given=f"{dataset.title}: {len(dataset.train):,} images of {len(dataset.classes)} classes",
             repair="gather more images, or climb the classic ladder",
         )
-    options = AscentOptions(questions, goal, seeds, held_out, precision, command)
+    return count
 
-    def train(jobs: Sequence[Job]) -> None:
-        with display(jobs, console) as shown:
-            for event in execute(jobs, workers=min(workers, len(jobs)), data_dir=data_dir, device=device):
-                shown.show(event)
 
-    def tell(line: str) -> None:
-        print(line, file=console.file, flush=True)
+def _choose_precision(asked: Request, dataset: Dataset, place: Path, console: Console) -> str:
+    """Return the precision of every run, and say why it is that one."""
+    from stepladder import precision
+    from stepladder.ladder import GUIDE_NET
+    from stepladder.notation import Net
+    from stepladder.spec import Recipe
 
-    tell(f"{len(questions.steps) + 2} steps on {dataset.title}, {seeds} runs of each candidate; folder: {place}")
-    with interruptible():  # type: ignore[attr-defined]
-        facts = Climber(options, dataset, place, train, tell).climb()
-    write_text(place / "report.md", page(facts))
-    tell(f"{verdict(facts)}\nnet: {facts['net']}\nreport: {place / 'report.md'}\ntime: {clock(perf_counter() - began)}")
+    begun = sorted((place / "runs").glob("*"))
+    shape = dataset.input_shape
+    net = GUIDE_NET if min(shape[1:]) >= 28 else "8C3 8C3 GAP 10C1"  # stands in for nets that are not known yet
+    Net.parse(net).shapes(shape)
+    choice = precision.choose(asked.precision, net, Recipe(epochs=asked.epochs), shape, begun, asked.device)
+    say(console, f"precision: {choice}")
+    return choice.precision

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from stepladder.commands.common import TableFormat
 from stepladder.commands.subjects import unknown
 
 
@@ -31,7 +32,7 @@ def data(
             help="Also draw images of every class and their mean; the name ends in .svg, .png or .pdf.",
         ),
     ] = None,
-    format: Annotated[str, typer.Option(help="text, json or markdown.")] = "text",
+    format: TableFormat = "text",
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder that holds data of the catalogue. Default: $STEPLADDER_DATA.")
     ] = None,

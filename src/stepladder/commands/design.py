@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from stepladder.commands.common import TableFormat
 from stepladder.commands.subjects import unknown
 
 
@@ -23,7 +24,7 @@ def design(
             metavar="SIZES", help="Pixels that what is to be recognised takes, such as 20x20. Default: two thirds."
         ),
     ] = None,
-    format: Annotated[str, typer.Option(help="text, json or markdown.")] = "text",
+    format: TableFormat = "text",
 ) -> None:
     """Propose nets for a kind of images: where to pool, how deep, how wide, and why; always below the budget."""
     from stepladder.inspection.inputs import parse_sizes
