@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepladder import cli, data
-from stepladder.ascent import DECISIONS, AscentOptions, Climber, bare_nets
+from stepladder.ascent import AscentOptions, Climber, bare_nets
+from stepladder.ascent_facts import DECISIONS
 from stepladder.blueprint import Blueprint
-from stepladder.errors import SpecError
+from stepladder.errors import SpecError, TrainingError
 from stepladder.ladder import Goal
 from stepladder.questions import Question, QuestionLadder, load, source
 from stepladder.spec import Recipe
@@ -65,7 +67,7 @@ def test_a_pooling_moves_over_convolutions_and_not_out_of_the_net() -> None:
 
 def test_the_full_ladder_asks_with_techniques_that_are_there() -> None:
     ladder = load("full")
-    assert [step.technique for step in ladder.steps] == list(BUILT_IN)
+    assert {step.technique for step in ladder.steps} == set(BUILT_IN)
     assert all(step.question.endswith("?") for step in ladder.steps)
 
 
@@ -180,7 +182,7 @@ def test_a_climb_decides_keeps_what_it_decided_and_trains_nothing_twice(tmp_path
     assert len(trained) == len(set(trained))
     trained.clear()
     again = Climber(options, dataset, tmp_path, train, told.append).climb()  # type: ignore[arg-type]
-    assert again == facts
+    assert {**again, "seconds": 0} == {**facts, "seconds": 0}
     assert trained == []
 
 
@@ -212,7 +214,8 @@ def test_a_candidate_that_cannot_be_trained_is_told_and_not_taken(tmp_path: Path
     def train(jobs: list[Job]) -> None:
         for job in jobs:
             if not (job.folder / "result.json").is_file():
-                train_here(job, lambda event: None, data_dir=None, device=None, threads=1)
+                with suppress(TrainingError):
+                    train_here(job, lambda event: None, data_dir=None, device=None, threads=1)
 
     facts = Climber(options, dataset, tmp_path, train, lambda line: None).climb()  # type: ignore[arg-type]
     row = facts["steps"][1]["candidates"][1]

@@ -1,39 +1,43 @@
 """A ladder of questions is climbed: candidates are trained, what they are worth is decided, and what was kept stands.
 
-Every choice is made on the holdout. Runs are kept by what they are, so that a climb that goes on trains nothing twice.
+Every choice is made on the holdout. Runs are kept by what they are, so that a climb that goes on, or is extended,
+trains nothing twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
+from stepladder import ascent_facts
+from stepladder.ascent_facts import Rung
 from stepladder.blueprint import Blueprint
+from stepladder.climb import batch_for
 from stepladder.data import Dataset
-from stepladder.decide import Candidate, Choice, choose
+from stepladder.effort import Ahead, Level, Plan, Speed
 from stepladder.errors import SpecError, TrainingError
-from stepladder.evaluate import deviation, mean, percent
-from stepladder.files import write_json
 from stepladder.ladder import Goal
-from stepladder.noise import Correctness
-from stepladder.proposals.propose import design
+from stepladder.proposals.propose import LARGEST_COUNT, design
 from stepladder.questions import Question, QuestionLadder
-from stepladder.runs import open_finished
-from stepladder.spec import Experiment, Recipe
+from stepladder.spec import Recipe
 from stepladder.techniques import Standing, Variant
+from stepladder.trials import Named, Trial, Trials
 from stepladder.workers import Job
 
-FORMAT = 1
-DECISIONS = "decisions.json"
-_SKELETON = Question.model_construct(
+SKELETON = Question.model_construct(
     key="skeleton",
     title="Skeleton",
     question="Which bare shape learns best: convolutions, poolings, a linear layer over what is left, nothing else?",
-    technique="skeleton",
-    options={},
+    technique="skeleton",  # no technique to choose in a ladder: the skeletons come from the data
+    epochs=0.5,
+    tune_rate=True,
 )
+STANDS = "what stands"
+_SKELETONS = 3
+_FIRST_RATE = 0.05
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class AscentOptions:
         holdout_size: training images held out for the decisions.
         precision: of every run.
         command: the command line that reproduces the climb.
+        limit: seconds that it may take; None: as long as it takes.
+        workers: runs side by side.
     """
 
     ladder: QuestionLadder
@@ -55,44 +61,18 @@ class AscentOptions:
     holdout_size: int = 10_000
     precision: str = "float32"
     command: str = "stepladder climb --ladder full"
+    limit: float | None = None
+    workers: int = 1
 
-
-@dataclass(frozen=True)
-class Tried:
-    """One candidate that was trained.
-
-    Args:
-        name: what it is called; the first of a step is what stood.
-        net: in one line.
-        changes: fields of the recipe that differ from what stood.
-        parameters: of the net.
-        macs: of the net, for one image.
-        accuracies: on the holdout at the last epoch, in percent, one a seed; empty if it could not be trained.
-        failure: why it could not be trained; empty otherwise.
-    """
-
-    name: str
-    net: str
-    changes: dict[str, Any]
-    parameters: int
-    macs: int
-    accuracies: tuple[float, ...]
-    failure: str = ""
-
-    def __str__(self) -> str:
-        """Return the accuracy with its deviation."""
-        return self.failure or percent(mean(self.accuracies), deviation(self.accuracies))
-
-
-@dataclass(frozen=True)
-class Rung:
-    """A question with its answer."""
-
-    question: Question
-    tried: tuple[Tried, ...]
-    choice: Choice | None
-    taken: str
-    reason: str
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Return what a climb that goes on must have in common with the one before to keep to its plan."""
+        return {
+            "ladder": self.ladder.model_dump(mode="json"),
+            "goal": [self.goal.target, self.goal.budget, self.goal.epochs],
+            "seeds": self.seeds,
+            "limit": self.limit,
+        }
 
 
 class Climber:
@@ -101,8 +81,8 @@ class Climber:
     Args:
         options: what decides the climb.
         dataset: what is learned.
-        folder: where runs are kept, by the digest of their experiment.
-        train: trains jobs and shows how far they are.
+        folder: where everything is kept.
+        train: trains jobs, shows how far they are, and leaves out those whose loss stops being a number.
         tell: is given lines for people.
     """
 
@@ -117,8 +97,15 @@ class Climber:
         self.options = options
         self.dataset = dataset
         self.folder = folder
-        self.train = train
         self.tell = tell
+        self.trials = Trials(dataset, options.holdout_size, folder, self._train)
+        self.rungs: list[Rung] = []
+        self.preflight: dict[str, Any] | None = None
+        self._execute = train
+        self._told = 0
+        self._number = 0
+        self.final: dict[str, Any] | None = None
+        self.plan = self._planned()
 
     def climb(self) -> dict[str, Any]:
         """Ask every question, then train what stands on all training images, look at the test set once, return facts.
@@ -127,135 +114,203 @@ class Climber:
             SpecError: if no bare net fits the images and the budget.
             StepladderError: if runs fail for another reason than a loss that is no longer a number.
         """
+        standing = self.begin()
+        questions = list(self.options.ladder.steps)
+        while questions:
+            question = questions.pop(0)
+            standing, questions = self.ask(question, standing, questions)
+        return self.finish(standing.trial)
+
+    def begin(self) -> Standing:
+        """Return the best skeleton, after the pre-flight."""
         skeletons = bare_nets(self.dataset, self.options)
-        standing = skeletons[0][1]
-        rungs: list[Rung] = []
-        count = len(self.options.ladder.steps) + 2
-        name = skeletons[0][0]
-        for number, question in enumerate((_SKELETON, *self.options.ladder.steps), start=1):
-            variants = skeletons[1:] if question is _SKELETON else question.variants(standing)
-            self.tell(f"{number} of {count}: {question.title}. {question.question}")
-            rung, standing = self._answer(question, (name, standing), variants)
-            name = "what stands"
-            rungs.append(rung)
-            write_json(self.folder / DECISIONS, as_values(rungs, standing))
-        self.tell(f"{count} of {count}: All training images. What does the test set say of what stands?")
-        jobs = [self._job("all training images", standing, seed, "reference") for seed in range(self.options.seeds)]
-        self.train(jobs)
-        rows = [open_finished(job.folder).rows[-1] for job in jobs]
-        summary = standing.blueprint.summary(self.dataset.input_shape)
-        assert summary is not None
-        facts = as_values(rungs, standing) | {
-            "ladder": self.options.ladder.name,
-            "title": self.dataset.title,
-            "data": self.dataset.name,
-            "goal": asdict(self.options.goal),
-            "seeds": self.options.seeds,
-            "holdout_size": self.options.holdout_size,
-            "command": self.options.command,
-            "final": {
-                "accuracies": [row.evaluation_accuracy for row in rows],
-                "parameters": summary.totals.parameters,
-                "macs": summary.totals.macs,
-                "runs": [job.folder.name for job in jobs],
-            },
-        }
-        write_json(self.folder / DECISIONS, facts)
+        self._check(skeletons[0][1].trial)
+        if self.preflight is not None:
+            rate = self.preflight["range_test"]["suggested"]
+            skeletons = [(name, one.with_recipe(learning_rate=float(f"{rate:.2g}"))) for name, one in skeletons]
+        return self._answered(SKELETON, skeletons, list(self.options.ladder.steps))[0]
+
+    def ask(self, question: Question, standing: Standing, later: Sequence[Question]) -> tuple[Standing, list[Question]]:
+        """Return what stands after a question, and which of the later ones there is time for."""
+        range_test = None
+        if question.technique == "learning-rate":
+            range_test = self._range_test(standing.trial)
+            standing = replace(standing, suggested_rate=range_test["suggested"] if range_test else None)
+        variants = [(STANDS, standing), *question.variants(standing)]
+        standing, left = self._answered(question, variants, later, range_test)
+        return replace(standing, suggested_rate=None), left
+
+    def _answered(
+        self,
+        question: Question,
+        variants: Sequence[Variant],
+        later: Sequence[Question],
+        range_test: dict[str, Any] | None = None,
+    ) -> tuple[Standing, list[Question]]:
+        by_name = dict(variants)
+        ahead = [self._ahead(one, variants[0][1]) for one in later]
+        candidates = [(name, one.trial) for name, one in variants]
+        rung, kept_ahead = self.answer(question, candidates, ahead, range_test=range_test)
+        if rung.answer.taken in by_name:
+            standing = replace(by_name[rung.answer.taken], recipe=rung.answer.trial.recipe)
+        else:  # several joined to one: the net stays
+            standing = replace(variants[0][1], recipe=rung.answer.trial.recipe)
+        return standing, list(later[: len(kept_ahead)])
+
+    def answer(
+        self,
+        question: Question,
+        candidates: Sequence[Named],
+        ahead: Sequence[Ahead] = (),
+        *,
+        range_test: dict[str, Any] | None = None,
+        advice: dict[str, Any] | None = None,
+    ) -> tuple[Rung, list[Ahead]]:
+        """Return a question's answer, with as much effort as there is time for, and the steps still to come."""
+        self._number += 1
+        level, kept = self.plan.choose(
+            question.key, lambda one: self._cost(question, candidates, one), ahead, self._largest()
+        )
+        effort = level.effort(self.options.goal.epochs, question.epochs)
+        self.tell(
+            f"{self._number} of {self._number + len(kept) + 1}: {question.title}. {question.question} "
+            f"({effort.seeds} seed{'s' if effort.seeds > 1 else ''}, {effort.epochs} epochs)"
+        )
+        self._tell_plan()
+        self.save(under_way=(question.key, level))
+        if question.tune_rate:
+            stands = [] if question is SKELETON else list(candidates[:1])
+            candidates = stands + self.trials.tuned(question.title, candidates[len(stands) :], effort.epochs)
+        answer = self.trials.answer(question.title, candidates, effort, combine=question.combine)
+        rung = Rung(question, answer, level, effort, self.trials.new_seconds(), range_test, advice)
+        self.rungs.append(rung)
+        for row in answer.tried:
+            mark = "→" if row.name == answer.taken else " "
+            self.tell(f"  {mark} {row.name}: {row}, {row.parameters:,} parameters")
+        self.tell(f"    {answer.reason}")
+        self.save()
+        return rung, kept
+
+    def finish(self, trial: Trial) -> dict[str, Any]:
+        """Train what stands on all training images, look at the test set, and return the facts of the climb."""
+        self._number += 1
+        seeds = self.options.seeds
+        self.tell(f"{self._number} of {self._number}: All training images. What does the test set say of what stands?")
+        epochs = self.options.goal.epochs
+        jobs = [
+            self.trials.job("all training images", trial, seed, epochs, protocol="reference") for seed in range(seeds)
+        ]
+        self._train(jobs)
+        runs = [self.trials.finished(job) for job in jobs]
+        finished = [run for run in runs if run is not None]
+        if not finished:
+            raise TrainingError(
+                "what stands cannot be trained on all training images",
+                given=trial.net,
+                repair="climb again with a lower learning rate in the ladder",
+            )
+        self.final = ascent_facts.final(finished, self.options.goal, *self.trials.cost(trial))
+        return self.save()
+
+    def save(self, under_way: tuple[str, Level] | None = None) -> dict[str, Any]:
+        """Write what is known so far, and return it."""
+        facts = ascent_facts.gather(self, under_way)
+        ascent_facts.write(self.folder, facts)
         return facts
 
-    def _answer(self, question: Question, stands: Variant, variants: Sequence[Variant]) -> tuple[Rung, Standing]:
-        candidates = [stands, *variants]
-        self._train(question, candidates)
-        measured = [(name, one, *self._measure(one)) for name, one in candidates]
-        by_name = dict(candidates)
-        tried = tuple(self._tried(name, one, stands[1], runs, failure) for name, one, runs, failure in measured)
-        able = [
-            Candidate(row.name, tuple(runs), row.parameters, row.macs)
-            for row, (_, _, runs, _) in zip(tried, measured, strict=True)
-            if runs
-        ]
-        if not able:
-            raise TrainingError(
-                "no candidate of the step could be trained",
-                given=question.title,
-                repair="lower the learning rate, or choose another ladder",
-            )
-        if len(able) == 1:
-            taken, reason, choice = able[0].name, "nothing else fits here", None
-        else:
-            choice = choose(able[0], able[1:])
-            taken, reason = choice.taken, choice.reason
-        for row in tried:
-            mark = "→" if row.name == taken else " "
-            self.tell(f"  {mark} {row.name}: {row}, {row.parameters:,} parameters")
-        self.tell(f"    {reason}")
-        return Rung(question, tried, choice, taken, reason), by_name[taken]
-
-    def _train(self, question: Question, candidates: Sequence[Variant]) -> None:
-        """Train every candidate with every seed."""
-        jobs = [
-            self._job(f"{question.title}: {name}", one, seed, "holdout")
-            for seed in range(self.options.seeds)
-            for name, one in candidates
-        ]
-        try:
-            self.train(jobs)
-        except TrainingError:
-            # One of them cannot be trained; the others still can.
-            for job in jobs:
-                try:
-                    self.train([job])
-                except TrainingError:
-                    continue
-
-    def _measure(self, standing: Standing) -> tuple[list[Correctness], str]:
-        runs = []
-        for seed in range(self.options.seeds):
-            folder = self._job("", standing, seed, "holdout").folder
-            if not (folder / "result.json").is_file():
-                return [], "cannot be trained: its loss is no number any more"
-            runs.append(Correctness.read(folder))
-        return runs, ""
-
-    def _tried(self, name: str, one: Standing, stands: Standing, runs: Sequence[Correctness], failure: str) -> Tried:
-        summary = one.blueprint.summary(self.dataset.input_shape)
-        assert summary is not None
-        before, after = stands.recipe.model_dump(mode="json"), one.recipe.model_dump(mode="json")
-        return Tried(
-            name=name,
-            net=one.blueprint.net,
-            changes={field: value for field, value in after.items() if before.get(field) != value},
-            parameters=summary.totals.parameters,
-            macs=summary.totals.macs,
-            accuracies=tuple(100 * float(run.right.mean()) for run in runs),
-            failure=failure,
+    def _planned(self) -> Plan:
+        """Return the plan: the one that an earlier process began with, where the climb is the same."""
+        before = ascent_facts.begun(self.folder, self.options.identity)
+        goal = self.options.goal
+        held = self.options.holdout_size
+        images = len(self.dataset.train) - (held if self.dataset.validation is None else 0)
+        return Plan(
+            limit=self.options.limit,
+            epochs=goal.epochs,
+            seeds=self.options.seeds,
+            images=images,
+            workers=self.options.workers,
+            spent=before["elapsed"],
+            reserved=self.options.seeds * goal.epochs * len(self.dataset.train) / images,
+            kept={key: Level(*values) for key, values in before["levels"].items()},
         )
 
-    def _job(self, label: str, standing: Standing, seed: int, protocol: str) -> Job:
-        experiment = Experiment(
-            net=standing.blueprint.net,
-            recipe=standing.recipe,
-            data=self.dataset.name,
-            protocol="holdout" if protocol == "holdout" else "reference",
-            holdout_size=self.options.holdout_size,
-            seed=seed,
-        )
-        return Job(f"{label}, seed {seed}", experiment, self.folder / "runs" / experiment.identity)
+    def _largest(self) -> float:
+        """Return the multiply-accumulates of a net that stands for those to come; measures the speed the first time."""
+        if self.options.limit is None:
+            return 0.0
+        skeletons = bare_nets(self.dataset, self.options)
+        blueprint = skeletons[0][1].blueprint
+        whole = replace(blueprint, norm=True, dense=False).widened(self.dataset.input_shape, self.options.goal.budget)
+        nets = [(one.net, self.trials.cost(Trial(one.net, skeletons[0][1].recipe))[1]) for one in (blueprint, whole)]
+        if self.plan.speed is None:
+            self.tell("measuring how fast nets train here")
+            ordered = sorted(nets, key=lambda net: net[1])
+            self.plan.speed = Speed.measured(ordered, skeletons[0][1].recipe, self.dataset.input_shape)
+        return float(max(macs for _, macs in nets))
+
+    def _cost(self, question: Question, candidates: Sequence[Named], level: Level) -> float:
+        """Return the core-seconds of a step's runs that are not there yet."""
+        effort = level.effort(self.options.goal.epochs, question.epochs)
+        jobs = [self.trials.job("", one, seed, effort.epochs) for _, one in candidates for seed in range(effort.seeds)]
+        if question.tune_rate:
+            jobs += self.trials.tuning_jobs(candidates, effort.epochs)
+        return sum(self._seconds(job) for job in jobs if self.trials.finished(job) is None)
+
+    def _seconds(self, job: Job) -> float:
+        experiment = job.experiment
+        trial = Trial(experiment.net, experiment.recipe)
+        return self.plan.core_seconds(trial, self.trials.cost(trial)[1], experiment.recipe.epochs)
+
+    def _ahead(self, question: Question, standing: Standing) -> Ahead:
+        count = len(question.variants(standing)) + question.combine
+        return Ahead(question.title, question.epochs, count, question.tune_rate)
+
+    def _train(self, jobs: Sequence[Job]) -> None:
+        left = [job for job in jobs if self.trials.finished(job) is None]
+        if not left:
+            return
+        expected, began = sum(self._seconds(job) for job in left), perf_counter()
+        self._execute(left)
+        self.plan.observe(expected, perf_counter() - began)
+
+    def _tell_plan(self) -> None:
+        for line in self.plan.told[self._told :]:
+            self.tell(f"    {line}")
+        self._told = len(self.plan.told)
+
+    def _check(self, trial: Trial) -> None:
+        """Look at the data and the net before anything is trained."""
+        self.preflight = None
+
+    def _range_test(self, trial: Trial) -> dict[str, Any] | None:
+        """Return what a learning-rate range test of a trial says."""
+        return None
 
 
 def bare_nets(dataset: Dataset, options: AscentOptions) -> list[Variant]:
     """Return skeletons for the data, each a bare net: convolutions, ReLU, poolings, and a linear layer at the end.
+
+    The learning rate falls along a cosine: with a constant one, runs of one recipe lie so far apart that a gain of 0.2
+    points is found once in eight times (docs/decisions.md). What that is worth is asked in the step about schedules.
 
     Raises:
         SpecError: if none fits the images and stays below the budget.
     """
     image, classes = dataset.input_shape, len(dataset.classes)
     recipe = Recipe.read(
-        {"epochs": options.goal.epochs, "learning_rate": 0.05, "precision": options.precision}, "the recipe"
+        {
+            "epochs": options.goal.epochs,
+            "batch_size": batch_for(len(dataset.train) - options.holdout_size),
+            "learning_rate": _FIRST_RATE,
+            "precision": options.precision,
+            "schedule": {"kind": "cosine"},
+        },
+        "the recipe",
     )
     found: list[Variant] = []
     seen = set()
-    for proposal in design(image, classes, options.goal.budget, count=7):
+    for proposal in design(image, classes, options.goal.budget, count=LARGEST_COUNT):
         words = [word for word in proposal.net.split() if not word.startswith("[")]
         body = tuple(word.lstrip("0123456789") for word in words[:-1] if word not in ("GAP", "FL") and "C1" not in word)
         widths = tuple(int(word.partition("C")[0]) for word in words[:-1] if "C" in word and "C1" not in word)
@@ -270,49 +325,4 @@ def bare_nets(dataset: Dataset, options: AscentOptions) -> list[Variant]:
             given=f"{'×'.join(map(str, image))}, {classes} classes, {options.goal.budget:,} parameters",
             repair="raise --budget, or train one of the nets that stepladder design proposes",
         )
-    return found[:3]
-
-
-def as_values(rungs: Sequence[Rung], standing: Standing) -> dict[str, Any]:
-    """Return the answered questions as plain values."""
-    return {
-        "format": FORMAT,
-        "net": standing.blueprint.net,
-        "recipe": standing.recipe.model_dump(mode="json"),
-        "steps": [
-            {
-                "key": rung.question.key,
-                "title": rung.question.title,
-                "question": rung.question.question,
-                "taken": rung.taken,
-                "reason": rung.reason,
-                "candidates": [
-                    {
-                        "name": row.name,
-                        "net": row.net,
-                        "changes": row.changes,
-                        "parameters": row.parameters,
-                        "macs": row.macs,
-                        "accuracies": list(row.accuracies),
-                        "failure": row.failure,
-                        "decision": _decision(rung, row.name),
-                    }
-                    for row in rung.tried
-                ],
-            }
-            for rung in rungs
-        ],
-    }
-
-
-def _decision(rung: Rung, name: str) -> dict[str, Any] | None:
-    decision = rung.choice.decisions.get(name) if rung.choice is not None else None
-    if decision is None:
-        return None
-    return {
-        "verdict": decision.verdict,
-        "points": decision.points,
-        "low": decision.low,
-        "high": decision.high,
-        "reason": decision.reason,
-    }
+    return found[:_SKELETONS]

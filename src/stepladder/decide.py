@@ -120,8 +120,9 @@ def choose(
 
     Each is decided against the baseline; that any useless one is kept has the chance ``level`` in all (Holm,
     Scandinavian Journal of Statistics 6, 1979). A candidate with fewer parameters than the baseline has to be no worse
-    by ``worthwhile``, any other to be better. Of those kept the cheapest is taken (fewer parameters, then fewer MACs,
-    then the order given) that is not clearly worse than the best of them.
+    by ``worthwhile``, any other to be better. A candidate may have fewer runs than the baseline, because it was soon
+    seen to be worth nothing; it is decided on those and never kept. Of those kept the cheapest is taken (fewer
+    parameters, then fewer MACs, then the order given) that is not clearly worse than the best of them.
 
     Args:
         baseline: what stands.
@@ -140,14 +141,18 @@ def choose(
             "a step needs a candidate, and names that differ", given=", ".join(names), repair="name each differently"
         )
     needed = [-worthwhile if one.parameters < baseline.parameters else 0.0 for one in candidates]
-    measured = [_measure(baseline.runs, one.runs) for one in candidates]
+    measured = [_measure(_of_seeds(baseline.runs, one.runs), one.runs) for one in candidates]
     chances = [float(one.chance(at / 100)) for (one, _), at in zip(measured, needed, strict=True)]
     levels = _holm(chances, level)
     decisions = {
         one.name: _judge(*measured[number], needed[number], worthwhile, levels[number])
         for number, one in enumerate(candidates)
     }
-    kept = [one for one in candidates if decisions[one.name].verdict == "keep"]
+    for number, one in enumerate(candidates):
+        # The chances are shared out so that nothing useless is kept; one that was given up asks for no such share.
+        if len(one.runs) < len(baseline.runs) and decisions[one.name].verdict == "undecided":
+            decisions[one.name] = _judge(*measured[number], needed[number], worthwhile, level)
+    kept = [one for one in candidates if decisions[one.name].verdict == "keep" and len(one.runs) == len(baseline.runs)]
     if not kept:
         undecided = [name for name, decision in decisions.items() if decision.verdict == "undecided"]
         open_ones = f"; {', '.join(undecided)} undecided" if undecided else ""
@@ -181,6 +186,12 @@ def _holm(chances: Sequence[float], level: float) -> list[float]:
             passing = chances[number] < at
         levels[int(number)] = at
     return levels
+
+
+def _of_seeds(baseline: Sequence[Correctness], candidate: Sequence[Correctness]) -> Sequence[Correctness]:
+    """Return the baseline's runs with the candidate's seeds; all of them where those are as many."""
+    seeds = {run.seed for run in candidate}
+    return baseline if len(candidate) >= len(baseline) else [run for run in baseline if run.seed in seeds]
 
 
 def _measure(baseline: Sequence[Correctness], candidate: Sequence[Correctness]) -> tuple[Noise, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -80,7 +80,7 @@ def choose(
     return Choice(chosen, f"measured: bfloat16 trains {faster:.2f} times as fast as float32 here", rates)
 
 
-def measure(net: str, recipe: Recipe, input_shape: Shape) -> dict[str, float]:
+def measure(net: str, recipe: Recipe, input_shape: Shape, precisions: Sequence[str] = PRECISIONS) -> dict[str, float]:
     """Return how many images a second one core trains in each precision, on images of noise, taking turns."""
     import torch
 
@@ -96,14 +96,14 @@ def measure(net: str, recipe: Recipe, input_shape: Shape) -> dict[str, float]:
     torch.set_num_threads(1)
     try:
         loops = {}
-        for precision in PRECISIONS:
+        for precision in precisions:
             module = Net.parse(net).build(input_shape)
             with torch.inference_mode():
                 classes = module.eval()(torch.zeros(1, *input_shape)).flatten(1).shape[1]
             labels = torch.arange(count) % classes
             shortened = recipe.model_copy(update={"epochs": _ROUNDS + 1, "precision": precision})
             loops[precision] = Loop(module, shortened, Images(pixels, labels), normalisation, 0, torch.device("cpu"))
-        seconds: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
+        seconds: dict[str, list[float]] = {precision: [] for precision in precisions}
         for turn in range(_ROUNDS + 1):
             for precision, loop in loops.items():
                 began = perf_counter()

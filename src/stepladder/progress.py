@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from stepladder.runs import guide_log
-from stepladder.workers import EpochFinished, Event, Finished, Job, Started, Stepped
+from stepladder.workers import EpochFinished, Event, Failed, Finished, Job, Started, Stepped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,6 +57,8 @@ class _PlainDisplay:
             print(heading + guide_log(event.row, event.time), file=self._console.file, flush=True)
         elif isinstance(event, Finished) and self._several:
             print(f"[{event.job.label}] finished\n", file=self._console.file, flush=True)
+        elif isinstance(event, Failed):
+            print(f"[{event.job.label}] {event.error.what}\n", file=self._console.file, flush=True)
 
     def _time_left(self) -> str:
         # Runs side by side end their first epochs together: before a few have ended the pace says little.
@@ -103,6 +105,9 @@ class _LiveDisplay:
             self._bars.update(task, visible=self._whole is None, refresh=True)
             last = self._accuracy.get(job, "")
             self._bars.console.print(f"{job.label}: finished {last}", markup=False, highlight=False)
+        elif isinstance(event, Failed):
+            self._bars.update(task, visible=False, refresh=True)
+            self._bars.console.print(f"{job.label}: {event.error.what}", markup=False, highlight=False)
 
 
 def _bars(console: Console) -> Progress:

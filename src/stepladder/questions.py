@@ -30,6 +30,13 @@ class Question(Spec):
     """Name of a technique: built in, or an entry point of the group ``stepladder.techniques``."""
     options: dict[str, Any] = Field(default_factory=dict)
     """What the technique is told."""
+    epochs: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the goal's epochs that candidates are trained for. Which net is better shows early; what schedules and
+    regularisation are worth shows over the whole."""
+    tune_rate: bool = False
+    """Whether each candidate's learning rate is tuned first, by short runs: for steps that could shift the best one."""
+    combine: bool = False
+    """Whether the candidates that seem to gain are joined to one more."""
 
     @field_validator("technique")
     @classmethod

@@ -11,6 +11,7 @@ from stepladder.blueprint import Blueprint
 from stepladder.errors import SpecError
 from stepladder.layers import Shape
 from stepladder.spec import Recipe
+from stepladder.trials import Trial
 
 ENTRY_POINTS = "stepladder.techniques"
 """The group of entry points that techniques of other packages are found by."""
@@ -25,12 +26,19 @@ class Standing:
         recipe: how it is trained.
         image: (channels, rows, columns).
         budget: the parameters that the net has to stay below.
+        suggested_rate: the learning rate that a range test suggests; None if none was made.
     """
 
     blueprint: Blueprint
     recipe: Recipe
     image: Shape
     budget: int
+    suggested_rate: float | None = None
+
+    @property
+    def trial(self) -> Trial:
+        """Return the net in one line and how it is trained."""
+        return Trial(self.blueprint.net, self.recipe)
 
     def with_recipe(self, **changes: Any) -> Standing:
         """Return the same net with some fields of the recipe changed."""
@@ -43,6 +51,17 @@ class Standing:
 
 Variant = tuple[str, Standing]
 """What to try: a name, and what would stand if it were kept."""
+
+KINDS: dict[str, dict[str, float]] = {
+    "rotation": {"rotation": 7},
+    "shift": {"shift": 1},
+    "scale": {"scale": 0.1},
+    "shear": {"shear": 5},
+    "large rotation": {"rotation": 45},
+    "horizontal flip": {"horizontal_flip": 0.5},
+    "vertical flip": {"vertical_flip": 0.5},
+}
+"""Kinds of augmentation, by what people call them: degrees, pixels, shares, probabilities."""
 
 Technique = Callable[..., Iterable[Variant]]
 """Takes what stands and the options that the ladder's file gives it, by name."""
@@ -80,14 +99,11 @@ def dropout(standing: Standing, shares: Sequence[float] = (0.05, 0.1)) -> Iterab
         yield f"dropout {share:g}", standing.with_net(replace(standing.blueprint, dropout=share))
 
 
-def augmentation(standing: Standing, kinds: dict[str, float] | None = None, together: bool = True) -> Iterable[Variant]:
-    """Vary every image anew each time that it is seen: each kind alone, then all together."""
-    kinds = kinds or {"rotation": 7, "shift": 1, "scale": 0.1, "shear": 5}
+def augmentation(standing: Standing, kinds: dict[str, dict[str, float]] | None = None) -> Iterable[Variant]:
+    """Vary every image anew each time that it is seen: each kind by itself."""
     stands = standing.recipe.augmentation.model_dump()
-    for kind, amount in kinds.items():
-        yield kind, standing.with_recipe(augmentation=stands | {kind: amount})
-    if together and len(kinds) > 1:
-        yield "all together", standing.with_recipe(augmentation=stands | kinds)
+    for name, limits in (kinds or KINDS).items():
+        yield name, standing.with_recipe(augmentation=stands | limits)
 
 
 def learning_rate(standing: Standing, factors: Sequence[float] = (1 / 3, 3.0)) -> Iterable[Variant]:
@@ -95,11 +111,19 @@ def learning_rate(standing: Standing, factors: Sequence[float] = (1 / 3, 3.0)) -
     for factor in factors:
         rate = float(f"{standing.recipe.learning_rate * factor:.2g}")
         yield f"learning rate {rate:g}", standing.with_recipe(learning_rate=rate)
+    suggested = standing.suggested_rate
+    # Rates closer than a quarter give the same net.
+    if suggested is not None and not any(
+        0.8 < suggested / standing.recipe.learning_rate / factor < 1.25 for factor in (1.0, *factors)
+    ):
+        rate = float(f"{suggested:.2g}")
+        yield f"learning rate {rate:g} of the range test", standing.with_recipe(learning_rate=rate)
 
 
 def schedule(standing: Standing) -> Iterable[Variant]:
     """Let the learning rate change while the net is trained."""
     epochs = standing.recipe.epochs
+    yield "constant", standing.with_recipe(schedule={"kind": "constant"})
     yield "StepLR", standing.with_recipe(schedule={"kind": "step", "every": max(1, epochs // 3)})
     yield "ReduceLROnPlateau", standing.with_recipe(schedule={"kind": "plateau"})
     yield "cosine", standing.with_recipe(schedule={"kind": "cosine"})

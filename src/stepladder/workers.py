@@ -17,7 +17,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from stepladder.errors import RunError, StepladderError
+from stepladder.errors import RunError, StepladderError, TrainingError
 from stepladder.runs import EpochRow, EpochTime
 from stepladder.spec import Experiment
 
@@ -69,7 +69,15 @@ class Finished:
     job: Job
 
 
-Event = Started | Stepped | EpochFinished | Finished
+@dataclass(frozen=True)
+class Failed:
+    """A job's loss stopped being a number; other jobs go on."""
+
+    job: Job
+    error: TrainingError
+
+
+Event = Started | Stepped | EpochFinished | Finished | Failed
 
 
 def usable_cores() -> int:
@@ -88,6 +96,7 @@ def execute(
     data_dir: Path | None = None,
     device: str | None = None,
     together: bool | None = None,
+    keep_going: bool = False,
 ) -> Iterator[Event]:
     """Train all jobs in at most ``workers`` processes at a time and yield what happens as it happens.
 
@@ -101,6 +110,7 @@ def execute(
         device: "cpu" or "cuda"; None takes a GPU where there is one.
         together: whether jobs that differ in their seeds alone are trained at once as one net, where that can be; None
             does so on a GPU, where several such nets take about the time of one.
+        keep_going: whether a job whose loss stops being a number yields ``Failed`` and leaves the others alone.
 
     Raises:
         StepladderError: the error of the first job that failed.
@@ -135,11 +145,15 @@ def execute(
                     message = ready.recv()
                 except EOFError:
                     message = _died(group, process)
-                if isinstance(message, BaseException):
+                if keep_going and isinstance(message, TrainingError):
+                    yield from (Failed(job, message) for job in group if job in left)
+                    left.clear()
+                elif isinstance(message, BaseException):
                     raise message
-                yield message
-                if isinstance(message, Finished):
-                    left.remove(message.job)
+                else:
+                    yield message
+                    if isinstance(message, Finished):
+                        left.remove(message.job)
                 if not left:
                     process.join()
                     ready.close()

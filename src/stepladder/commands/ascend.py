@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,8 +13,6 @@ from stepladder.commands.common import command_line, folder_name, interruptible,
 from stepladder.errors import SpecError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from stepladder.data import Dataset
     from stepladder.workers import Job
 
@@ -55,6 +52,7 @@ class Request:
         folder: that climbs are kept in.
         data_dir: that holds data of the catalogue.
         device: cpu or cuda; None for a GPU where there is one.
+        limit: seconds that it may take; None for as long as it takes.
     """
 
     ladder: str
@@ -70,11 +68,15 @@ class Request:
     folder: Path
     data_dir: Path | None
     device: str | None
+    limit: float | None = None
 
 
 def ascend(asked: Request) -> None:
     """Climb a ladder of questions in a folder, and write its report."""
-    from stepladder.ascent import AscentOptions, Climber
+    from dataclasses import replace
+
+    from stepladder import precision
+    from stepladder.ascent import AscentOptions, Climber, bare_nets
     from stepladder.ascent_page import page, verdict
     from stepladder.data import short_name
     from stepladder.files import write_text
@@ -86,31 +88,64 @@ def ascend(asked: Request) -> None:
     questions = load_ladder(asked.ladder)  # mistakes in it are found before the data is looked for
     console = new_console()
     dataset = load(asked.data, asked.data_dir, console, asked.size)
-    goal = Goal(
-        target=Goal.target if asked.target is None else asked.target,
-        budget=Goal.budget if asked.budget is None else asked.budget,
-        epochs=asked.epochs,
-    )
     place = asked.folder / folder_name(asked.name or f"{questions.name}-{short_name(dataset.name)}")
-    precision = _choose_precision(asked, dataset, place, console)
-    began = perf_counter()
-    held_out = _held_out(dataset)
-    options = AscentOptions(questions, goal, asked.seeds, held_out, precision, command_line())
     workers = asked.workers or usable_cores()
+    options = AscentOptions(
+        ladder=questions,
+        goal=Goal(
+            target=Goal.target if asked.target is None else asked.target,
+            budget=Goal.budget if asked.budget is None else asked.budget,
+            epochs=asked.epochs,
+        ),
+        seeds=asked.seeds,
+        holdout_size=_held_out(dataset),
+        command=command_line(),
+        limit=asked.limit,
+        workers=workers,
+    )
+    _, first = bare_nets(dataset, options)[0]
+    begun = sorted((place / "runs").glob("*"))
+    choice = precision.choose(asked.precision, first.trial.net, first.recipe, dataset.input_shape, begun, asked.device)
+    say(console, f"precision: {choice}")
+    options = replace(options, precision=choice.precision)
 
     def train(jobs: Sequence[Job]) -> None:
+        count = min(workers, len(jobs))
         with display(jobs, console) as shown:
-            for event in execute(jobs, workers=min(workers, len(jobs)), data_dir=asked.data_dir, device=asked.device):
+            for event in execute(jobs, workers=count, data_dir=asked.data_dir, device=asked.device, keep_going=True):
                 shown.show(event)
 
     def tell(line: str) -> None:
         say(console, line)
 
-    tell(f"{len(questions.steps) + 2} steps on {dataset.title}, {asked.seeds} runs of each candidate; folder: {place}")
+    within = f" within {clock(asked.limit)}" if asked.limit is not None else ""
+    tell(
+        f"{len(questions.steps) + 2} steps on {dataset.title}, up to {asked.seeds} runs of each candidate{within}; "
+        f"folder: {place}"
+    )
     with interruptible():
         facts = Climber(options, dataset, place, train, tell).climb()
     write_text(place / "report.md", page(facts))
-    tell(f"{verdict(facts)}\nnet: {facts['net']}\nreport: {place / 'report.md'}\ntime: {clock(perf_counter() - began)}")
+    tell(f"{verdict(facts)}\nnet: {facts['net']}\nreport: {place / 'report.md'}\ntime: {clock(facts['seconds'])}")
+
+
+def read_time(text: str) -> float:
+    """Return a duration such as 20m, 90s or 1h30m in seconds.
+
+    Raises:
+        SpecError: if it is none.
+    """
+    import re
+
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?", text.strip().lower().replace(" ", ""))
+    seconds = (
+        sum(int(part or 0) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
+    )
+    if seconds <= 0:
+        raise SpecError(
+            "this is no duration", given=repr(text), repair="write hours, minutes or seconds: 1h30m, 20m, 90s"
+        )
+    return float(seconds)
 
 
 def _held_out(dataset: Dataset) -> int:
@@ -123,19 +158,3 @@ def _held_out(dataset: Dataset) -> int:
             repair="gather more images, or climb the classic ladder",
         )
     return count
-
-
-def _choose_precision(asked: Request, dataset: Dataset, place: Path, console: Console) -> str:
-    """Return the precision of every run, and say why it is that one."""
-    from stepladder import precision
-    from stepladder.ladder import GUIDE_NET
-    from stepladder.notation import Net
-    from stepladder.spec import Recipe
-
-    begun = sorted((place / "runs").glob("*"))
-    shape = dataset.input_shape
-    net = GUIDE_NET if min(shape[1:]) >= 28 else "8C3 8C3 GAP 10C1"  # stands in for nets that are not known yet
-    Net.parse(net).shapes(shape)
-    choice = precision.choose(asked.precision, net, Recipe(epochs=asked.epochs), shape, begun, asked.device)
-    say(console, f"precision: {choice}")
-    return choice.precision

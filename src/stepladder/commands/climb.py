@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stepladder.commands.ascend import Request, ascend, asks_questions
+from stepladder.commands.ascend import Request, ascend, asks_questions, read_time
 from stepladder.commands.common import (
     PRECISION,
     Data,
@@ -69,6 +69,14 @@ def climb(
         int | None,
         typer.Option(min=1, max=256, help="Runs side by side, one thread each. Default: one a core."),
     ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="20m|1h30m",
+            help="How long a climb that compares candidates may take: epochs, seeds and steps are planned to fit, and "
+            "what is left out is told.",
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the climb's folder. Default: ladder and data set.")] = None,
     folder: Annotated[Path, typer.Option(help="Folder that climbs are kept in.")] = Path("climbs"),
     data_dir: DataDir = None,
@@ -110,9 +118,16 @@ def climb(
                 folder=folder,
                 data_dir=data_dir,
                 device=device,
+                limit=read_time(time) if time is not None else None,
             )
         )
         return
+    if time is not None:
+        raise SpecError(
+            "the classic ladder trains what its steps say, however long it takes",
+            given=f"--time {time}",
+            repair="lower --epochs or --seeds, or climb --ladder full",
+        )
     seeds = seeds or 1
     options = ClimbOptions(
         ladder=ladder,

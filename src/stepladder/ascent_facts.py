@@ -1,0 +1,181 @@
+"""The facts of a climb of questions: plain values, written after every step, from which its report is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stepladder.errors import RunError
+from stepladder.evaluate import mean
+from stepladder.files import write_json
+from stepladder.ladder import Goal
+from stepladder.questions import Question
+from stepladder.runs import FinishedRun
+from stepladder.trials import Answer, Effort, Tried
+
+if TYPE_CHECKING:
+    from stepladder.ascent import Climber
+    from stepladder.effort import Level
+
+FORMAT = 1
+DECISIONS = "decisions.json"
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A question with its answer.
+
+    Args:
+        question: what was asked.
+        answer: what trying gave.
+        level: what the plan gave it.
+        effort: seeds and epochs of its runs.
+        seconds: what its new runs took, summed.
+        range_test: rates and losses of a learning-rate range test, where one was made.
+        advice: what advice led to the step, where one did.
+    """
+
+    question: Question
+    answer: Answer
+    level: Level
+    effort: Effort
+    seconds: float
+    range_test: Facts | None = None
+    advice: Facts | None = None
+
+
+def gather(climber: Climber, under_way: tuple[str, Level] | None = None) -> Facts:
+    """Return everything that is known of a climb; "final" is missing while it is under way."""
+    options, plan = climber.options, climber.plan
+    facts: Facts = {
+        "format": FORMAT,
+        "identity": options.identity,
+        "ladder": options.ladder.name,
+        "title": climber.dataset.title,
+        "data": climber.dataset.name,
+        "command": options.command,
+        "goal": asdict(options.goal),
+        "seeds": options.seeds,
+        "holdout_size": options.holdout_size,
+        "precision": options.precision,
+        "plan": {"limit": plan.limit, "told": list(plan.told), "left_out": list(plan.left_out)},
+        "preflight": climber.preflight,
+        "steps": [_step(rung) for rung in climber.rungs],
+        "seconds": plan.elapsed,
+    }
+    if climber.rungs:
+        last = climber.rungs[-1].answer.trial
+        facts |= {"net": last.net, "recipe": last.recipe.model_dump(mode="json")}
+    if under_way is not None:
+        key, level = under_way
+        facts["under_way"] = {"key": key, "level": [level.seeds, level.share]}
+    if climber.final is not None:
+        facts["final"] = climber.final
+    return facts
+
+
+def final(runs: Sequence[FinishedRun], goal: Goal, parameters: int, macs: int) -> Facts:
+    """Return what the runs on all training images say on the test set.
+
+    ``held`` is whether the mean over the seeds is at the target in each of the goal's last epochs.
+    """
+    curve = [mean([row.evaluation_accuracy for row in rows]) for rows in zip(*(run.rows for run in runs), strict=True)]
+    return {
+        "accuracies": [run.rows[-1].evaluation_accuracy for run in runs],
+        "curve": curve,
+        "held": min(curve[-goal.held :]) >= goal.target,
+        "parameters": parameters,
+        "macs": macs,
+        "runs": [run.folder.name for run in runs],
+        "seconds": sum(time.train + time.evaluation for run in runs for time in run.times),
+    }
+
+
+def write(folder: Path, facts: Facts) -> None:
+    """Write the facts into a climb's folder."""
+    write_json(folder / DECISIONS, facts)
+
+
+def read(folder: Path) -> Facts:
+    """Return the facts of a climb.
+
+    Raises:
+        RunError: if the folder holds none, damaged ones, or those of a later version.
+    """
+    path = folder / DECISIONS
+    try:
+        facts: Facts = json.loads(path.read_text(encoding="utf-8"))
+        is_known = facts["format"] == FORMAT
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            "this is no climb of a ladder that asks questions",
+            given=f"{path} ({error})",
+            repair="name the folder of one, or start its command again",
+        ) from None
+    if not is_known:
+        raise RunError(
+            "this climb is of another version of stepladder", given=str(path), repair="use a newer stepladder"
+        )
+    return facts
+
+
+def begun(folder: Path, identity: Facts) -> Facts:
+    """Return the seconds that an earlier process spent on the same climb, and the level of each step that it began."""
+    try:
+        facts = read(folder)
+    except RunError:
+        return {"elapsed": 0.0, "levels": {}}
+    if facts.get("identity") != json.loads(json.dumps(identity)) or "final" in facts:
+        # Another climb, or one that is done: its runs are used again, its plan and its clock are not.
+        is_same = facts.get("identity") == json.loads(json.dumps(identity))
+        return {"elapsed": 0.0, "levels": _levels(facts) if is_same else {}}
+    return {"elapsed": float(facts["seconds"]), "levels": _levels(facts)}
+
+
+def _levels(facts: Facts) -> dict[str, list[float]]:
+    levels = {step["key"]: step["level"] for step in facts["steps"]}
+    if "under_way" in facts:
+        levels[facts["under_way"]["key"]] = facts["under_way"]["level"]
+    return levels
+
+
+def _step(rung: Rung) -> Facts:
+    answer, question = rung.answer, rung.question
+    return {
+        "key": question.key,
+        "title": question.title,
+        "question": question.question,
+        "technique": question.technique,
+        "taken": answer.taken,
+        "reason": answer.reason,
+        "level": [rung.level.seeds, rung.level.share],
+        "seeds": rung.effort.seeds,
+        "epochs": rung.effort.epochs,
+        "seconds": rung.seconds,
+        "range_test": rung.range_test,
+        "advice": rung.advice,
+        "candidates": [_candidate(answer, row) for row in answer.tried],
+    }
+
+
+def _candidate(answer: Answer, row: Tried) -> Facts:
+    decision = answer.choice.decisions.get(row.name) if answer.choice is not None else None
+    return {
+        "name": row.name,
+        "net": row.trial.net,
+        "changes": row.changes,
+        "learning_rate": row.trial.recipe.learning_rate,
+        "parameters": row.parameters,
+        "macs": row.macs,
+        "accuracies": list(row.accuracies),
+        "curve": list(row.curve),
+        "seconds": row.seconds,
+        "runs": [run.folder.name for run in row.runs],
+        "failure": row.failure,
+        "decision": None if decision is None else asdict(decision),
+    }

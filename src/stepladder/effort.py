@@ -1,0 +1,182 @@
+"""How much is spent on each step so that a climb ends in time: fewer epochs, then fewer seeds, then fewer steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from stepladder.layers import Shape
+from stepladder.progress import clock
+from stepladder.spec import Recipe
+from stepladder.trials import Effort, Trial
+
+SHARES = (1.0, 4 / 5, 2 / 3, 1 / 2, 2 / 5, 1 / 3)
+"""Shares of a step's epochs that are tried in turn where time is short, before seeds are saved."""
+FEWER = ((2, 1 / 3), (2, 1 / 5), (2, 1 / 8), (1, 1 / 8))
+"""Seeds and shares after that. Two seeds seldom decide anything, one hardly ever (docs/decisions.md)."""
+_SLACK_TO_RISE = 0.8
+_SLACK = 0.95
+_FIRST_GUESS = 1.25
+"""What starting processes and reading data add to training, until it is seen."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """Seeds of each candidate, and the share of a step's epochs that they are trained for."""
+
+    seeds: int
+    share: float
+
+    def effort(self, epochs: int, share: float) -> Effort:
+        """Return what a step gets of the goal's epochs, of which it asks for a share."""
+        return Effort(self.seeds, max(1, round(epochs * share * self.share)))
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A step to come: its title, its share of the goal's epochs, candidates, and whether rates are tuned."""
+
+    title: str
+    share: float
+    candidates: int
+    tuned: bool
+
+    def epochs(self, level: Level, epochs: int) -> float:
+        """Return the epochs of all its runs: the candidates', and for every second step those of what stands."""
+        effort = level.effort(epochs, self.share)
+        runs = (self.candidates + 0.5) * effort.seeds + (self.candidates if self.tuned else 0)
+        return runs * effort.epochs
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds that one core takes to train on one image: ``base`` and ``each`` for a multiply-accumulate."""
+
+    base: float
+    each: float
+
+    def seconds(self, macs: float) -> float:
+        """Return the seconds for one image."""
+        return self.base + self.each * macs
+
+    @classmethod
+    def measured(cls, nets: Sequence[tuple[str, int]], recipe: Recipe, image: Shape) -> Speed:
+        """Return it from two nets with their multiply-accumulates, the smaller first, trained on noise for a moment."""
+        from stepladder.precision import measure
+
+        (small, few), (large, many) = nets
+        fast, slow = (1 / measure(net, recipe, image, (recipe.precision,))[recipe.precision] for net in (small, large))
+        if many <= few or slow <= fast:
+            return cls(0.0, slow / many)
+        each = (slow - fast) / (many - few)
+        return cls(max(0.0, slow - each * many), each)
+
+
+@dataclass
+class Plan:
+    """What each step gets.
+
+    Args:
+        limit: seconds that the whole climb may take; None: as long as it takes.
+        epochs: of the goal.
+        seeds: of each candidate where time allows.
+        images: that candidates are trained on.
+        workers: runs side by side.
+        speed: of one core; None where there is no limit.
+        spent: seconds that earlier processes spent on the same climb.
+        reserved: epochs of all images that the end takes.
+        kept: level of each step that was begun before, by its key.
+    """
+
+    limit: float | None
+    epochs: int
+    seeds: int
+    images: int
+    workers: int
+    speed: Speed | None = None
+    spent: float = 0.0
+    reserved: float = 0.0
+    kept: dict[str, Level] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    began: float = field(default_factory=perf_counter)
+    level: Level | None = None
+    _predicted: float = 0.0
+    _taken: float = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Return the seconds spent so far."""
+        return self.spent + perf_counter() - self.began
+
+    @property
+    def factor(self) -> float:
+        """Return how many times longer runs take than a core alone would: others at work, processes that start."""
+        return self._taken / self._predicted if self._predicted > 0 else _FIRST_GUESS
+
+    def levels(self) -> list[Level]:
+        """Return what can be spent on a step, the most first."""
+        full = [Level(self.seeds, share) for share in SHARES]
+        return full + [Level(min(seeds, self.seeds), share) for seeds, share in FEWER]
+
+    def choose(
+        self, key: str, now: Callable[[Level], float], ahead: Sequence[Ahead], macs: float
+    ) -> tuple[Level, list[Ahead]]:
+        """Return what the step that begins gets, and which of the steps ahead there will be time for.
+
+        Args:
+            key: of the step.
+            now: the core-seconds of its runs at a level.
+            ahead: the steps after it.
+            macs: multiply-accumulates of a net that stands for those to come.
+        """
+        wanted = list(ahead)
+        if key in self.kept:
+            return self._takes(self.kept[key]), wanted
+        if self.limit is None or self.speed is None:
+            return self._takes(Level(self.seeds, 1.0)), wanted
+        left = self.limit - self.elapsed
+        each = self.images * self.speed.seconds(macs)
+
+        def cost(level: Level) -> float:
+            later = sum(step.epochs(level, self.epochs) for step in wanted) + self.reserved
+            return (now(level) + later * each) * self.factor / self.workers
+
+        while True:
+            for level in self.levels():
+                rises = self.level is not None and self.levels().index(level) < self.levels().index(self.level)
+                if cost(level) <= left * (_SLACK_TO_RISE if rises else _SLACK):
+                    self._tell(level, cost(level), left)
+                    return self._takes(level), wanted
+            if not wanted:
+                level = self.levels()[-1]
+                self._tell(level, cost(level), left)
+                return self._takes(level), wanted
+            dropped = wanted.pop()
+            self.left_out.append(dropped.title)
+            self.told.append(f"Left out, for there is no time: {dropped.title}.")
+
+    def observe(self, trained: float, seconds: float) -> None:
+        """Learn from runs that one core alone was thought to train in so many seconds what they took."""
+        if trained > 0:
+            self._predicted += trained
+            self._taken += seconds * self.workers
+
+    def core_seconds(self, one: Trial, macs: int, epochs: int) -> float:
+        """Return what one run is thought to take on a core of its own; 0 where there is no limit."""
+        return 0.0 if self.speed is None else self.speed.seconds(macs) * epochs * self.images
+
+    def _takes(self, level: Level) -> Level:
+        self.level = level
+        return level
+
+    def _tell(self, level: Level, cost: float, left: float) -> None:
+        if level == self.level:
+            return
+        share = "all" if level.share == 1 else f"{level.share:.0%}"
+        runs = f"{level.seeds} seeds" if level.seeds > 1 else "1 seed"
+        self.told.append(
+            f"{'From here on' if self.level is not None else 'Planned'}: {runs} of each candidate, {share} of a step's "
+            f"epochs; that takes about {clock(cost)} of the {clock(max(left, 0))} left."
+        )

@@ -1,0 +1,323 @@
+"""Candidates of a step, trained and measured: the same seeds, the same held-out images, no more runs than it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from stepladder.data import Dataset
+from stepladder.decide import Candidate, Choice, choose, decide
+from stepladder.errors import SpecError, TrainingError
+from stepladder.evaluate import deviation, mean, percent
+from stepladder.inspection.oneline import describe
+from stepladder.noise import Correctness
+from stepladder.notation import Net
+from stepladder.runs import FinishedRun, open_finished
+from stepladder.spec import Experiment, MultiStepDecay, Recipe, StepDecay
+from stepladder.workers import Job
+
+RATE_FACTORS = (1 / 3, 3.0)
+"""What a learning rate is multiplied by where it is tuned again."""
+_TUNING_SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A net, in one line, and how it is trained."""
+
+    net: str
+    recipe: Recipe
+
+    def with_rate(self, rate: float) -> Trial:
+        """Return it with another learning rate."""
+        return replace(self, recipe=self.recipe.model_copy(update={"learning_rate": float(f"{rate:.2g}")}))
+
+
+Named = tuple[str, Trial]
+"""A trial and what people call it."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is spent on a step.
+
+    Args:
+        seeds: runs of each candidate.
+        epochs: of every run.
+    """
+
+    seeds: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One candidate that was trained.
+
+    Args:
+        name: what it is called; the first of a step is what stood.
+        trial: what was trained.
+        changes: fields of the recipe that differ from what stood.
+        parameters: of the net.
+        macs: of the net, for one image.
+        runs: the finished ones, one a seed; fewer than of what stood where it was soon seen to be worth nothing.
+        failure: why it could not be trained; empty otherwise.
+    """
+
+    name: str
+    trial: Trial
+    changes: dict[str, Any]
+    parameters: int
+    macs: int
+    runs: tuple[FinishedRun, ...]
+    failure: str = ""
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """Return the accuracy on the holdout after the last epoch, in percent, one a seed."""
+        return tuple(run.rows[-1].evaluation_accuracy for run in self.runs)
+
+    @property
+    def curve(self) -> tuple[float, ...]:
+        """Return the mean accuracy on the holdout after each epoch, in percent."""
+        return tuple(mean([row.evaluation_accuracy for row in rows]) for rows in zip(*(run.rows for run in self.runs)))  # noqa: B905
+
+    @property
+    def seconds(self) -> float:
+        """Return what its runs took, summed."""
+        return sum(time.train + time.evaluation for run in self.runs for time in run.times)
+
+    def __str__(self) -> str:
+        """Return the accuracy with its deviation."""
+        return self.failure or percent(mean(self.accuracies), deviation(self.accuracies))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What trying the candidates of a step gave: each one, the decisions, and which is taken for what reason."""
+
+    tried: tuple[Tried, ...]
+    choice: Choice | None
+    taken: str
+    reason: str
+
+    @property
+    def trial(self) -> Trial:
+        """Return what is taken."""
+        return next(one.trial for one in self.tried if one.name == self.taken)
+
+
+class Trials:
+    """Trains and measures candidates in a folder, where runs are kept by the digest of their experiment.
+
+    Args:
+        dataset: what is learned.
+        holdout_size: images held out for the decisions.
+        folder: of the climb.
+        train: trains jobs, shows how far they are, and leaves out those that cannot be trained.
+    """
+
+    def __init__(
+        self, dataset: Dataset, holdout_size: int, folder: Path, train: Callable[[Sequence[Job]], None]
+    ) -> None:
+        self.dataset = dataset
+        self.holdout_size = holdout_size
+        self.folder = folder
+        self._train = train
+        self._asked: list[Job] = []
+        self._counted: set[Path] = set()
+
+    def answer(self, title: str, candidates: Sequence[Named], effort: Effort, *, combine: bool = False) -> Answer:
+        """Return what the candidates are worth against the first of them, which is what stands.
+
+        All are trained with the first seed. Those that are surely not worthwhile then are trained no more, which costs
+        the others nothing: that no useless one is kept is decided on all seeds of those that are left.
+
+        Args:
+            title: of the step.
+            candidates: what stands, then what could be instead; names all different.
+            effort: seeds and epochs.
+            combine: whether those that seem to gain are joined to one more candidate.
+
+        Raises:
+            TrainingError: if none can be trained.
+        """
+        everyone = list(candidates)
+        self.run(title, everyone, range(1), effort.epochs)
+        left = self._promising(everyone, effort.epochs)
+        self.run(title, left, range(1, effort.seeds), effort.epochs)
+        tried = [self._tried(name, one, candidates[0][1], effort) for name, one in everyone]
+        if combine:
+            joined = _joined(tried)
+            if joined is not None:
+                self.run(title, [joined], range(effort.seeds), effort.epochs)
+                tried.append(self._tried(*joined, candidates[0][1], effort))
+        able = [
+            Candidate(one.name, tuple(Correctness.read(run.folder) for run in one.runs), one.parameters, one.macs)
+            for one in tried
+            if one.runs
+        ]
+        if not able:
+            raise TrainingError(
+                "no candidate of the step could be trained",
+                given=title,
+                repair="lower the learning rate, or choose another ladder",
+            )
+        if len(able) == 1:
+            return Answer(tuple(tried), None, able[0].name, "nothing else fits here")
+        choice = choose(able[0], able[1:])
+        return Answer(tuple(tried), choice, choice.taken, choice.reason)
+
+    def tuned(self, title: str, candidates: Sequence[Named], epochs: int) -> list[Named]:
+        """Return the candidates, each with the learning rate that short runs of one seed found to be best.
+
+        A third of the rate, the rate, and three times the rate are tried; the lowest loss on the holdout decides.
+        """
+        short = max(1, round(epochs * _TUNING_SHARE))
+        rated = [
+            [(f"{name}, rate {rate.recipe.learning_rate:g}", rate) for rate in _rates(one)] for name, one in candidates
+        ]
+        self.run(f"{title}, learning rate", [one for group in rated for one in group], range(1), short)
+        found = []
+        for (name, one), group in zip(candidates, rated, strict=True):
+            losses = {}
+            for _, rate in group:
+                run = self.finished(self.job("", rate, 0, short))
+                if run is not None:
+                    losses[rate.recipe.learning_rate] = run.rows[-1].evaluation_loss
+            best = min(losses, key=losses.__getitem__) if losses else one.recipe.learning_rate
+            found.append((name, one.with_rate(best)))
+        return found
+
+    def tuning_jobs(self, candidates: Sequence[Named], epochs: int) -> list[Job]:
+        """Return what ``tuned`` would train."""
+        short = max(1, round(epochs * _TUNING_SHARE))
+        return [self.job(name, rate, 0, short) for name, one in candidates for rate in _rates(one)]
+
+    def run(self, title: str, candidates: Sequence[Named], seeds: range, epochs: int) -> None:
+        """Train candidates with seeds, seed by seed."""
+        jobs = [self.job(f"{title}: {name}", one, seed, epochs) for seed in seeds for name, one in candidates]
+        self._asked += jobs
+        if jobs:
+            self._train(jobs)
+
+    def job(self, label: str, one: Trial, seed: int, epochs: int, protocol: str = "selection") -> Job:
+        """Return the job that trains a trial with a seed."""
+        values = {
+            "net": one.net,
+            "recipe": with_epochs(one.recipe, epochs),
+            "data": self.dataset.name,
+            "protocol": protocol,
+            "holdout_size": self.holdout_size,
+            "seed": seed,
+        }
+        experiment = Experiment.read(values, "the candidate")
+        return Job(f"{label}, seed {seed}", experiment, self.folder / "runs" / experiment.identity)
+
+    def new_seconds(self) -> float:
+        """Return the seconds, summed, of runs that were asked for since this was last called and never before."""
+        runs = {job.folder: self.finished(job) for job in self._asked if job.folder not in self._counted}
+        self._asked = []
+        self._counted |= runs.keys()
+        return sum(time.train + time.evaluation for run in runs.values() if run is not None for time in run.times)
+
+    def finished(self, job: Job) -> FinishedRun | None:
+        """Return a job's run; None if it is not finished, or could not be trained."""
+        return open_finished(job.folder) if (job.folder / "result.json").is_file() else None
+
+    def _promising(self, candidates: Sequence[Named], epochs: int) -> list[Named]:
+        """Return what stands, and what the first seed does not show to be worth nothing."""
+        runs = [self.finished(self.job("", one, 0, epochs)) for _, one in candidates]
+        first = runs[0]
+        if first is None:
+            return [one for one, run in zip(candidates, runs, strict=True) if run is not None]
+        stands = [Correctness.read(first.folder)]
+        cost = self.cost(candidates[0][1])[0]
+        left = [candidates[0]]
+        for candidate, run in zip(candidates[1:], runs[1:], strict=True):
+            if run is None:
+                continue
+            is_simpler = self.cost(candidate[1])[0] < cost
+            seen = decide(stands, [Correctness.read(run.folder)], simpler="candidate" if is_simpler else "baseline")
+            if seen.verdict != "drop":
+                left.append(candidate)
+        return left
+
+    def cost(self, one: Trial) -> tuple[int, int]:
+        """Return the parameters and the multiply-accumulates of a trial's net."""
+        totals = describe(Net.parse(one.net), self.dataset.input_shape).totals
+        return totals.parameters, totals.macs
+
+    def _tried(self, name: str, one: Trial, stands: Trial, effort: Effort) -> Tried:
+        runs = []
+        for seed in range(effort.seeds):
+            run = self.finished(self.job("", one, seed, effort.epochs))
+            if run is None:
+                break
+            runs.append(run)
+        before, after = stands.recipe.model_dump(mode="json"), one.recipe.model_dump(mode="json")
+        parameters, macs = self.cost(one)
+        return Tried(
+            name=name,
+            trial=one,
+            changes={field: value for field, value in after.items() if before.get(field) != value},
+            parameters=parameters,
+            macs=macs,
+            runs=tuple(runs),
+            failure="" if runs else "cannot be trained: its loss is no number any more",
+        )
+
+
+def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
+    """Return the recipe over other epochs, the drops of its schedule at the same shares of them."""
+    if epochs == recipe.epochs:
+        return recipe
+    share = epochs / recipe.epochs
+    schedule: Any = recipe.schedule
+    if isinstance(schedule, StepDecay):
+        schedule = schedule.model_copy(update={"every": max(1, round(schedule.every * share))})
+    elif isinstance(schedule, MultiStepDecay):
+        schedule = schedule.model_copy(update={"at": tuple(max(1, round(at * share)) for at in schedule.at)})
+    return recipe.model_copy(update={"epochs": epochs, "schedule": schedule})
+
+
+def _rates(one: Trial) -> list[Trial]:
+    return [one, *(one.with_rate(one.recipe.learning_rate * factor) for factor in RATE_FACTORS)]
+
+
+def _joined(tried: Sequence[Tried]) -> Named | None:
+    """Return the candidates that seem to gain as one; None if there are fewer than two, or they exclude each other."""
+    stands = tried[0]
+    if not stands.runs:
+        return None
+    gaining = [
+        one
+        for one in tried[1:]
+        if len(one.runs) == len(stands.runs)
+        and one.trial.net == stands.trial.net
+        and mean(one.accuracies) > mean(stands.accuracies)
+    ]
+    if len(gaining) < 2:
+        return None
+    values = stands.trial.recipe.model_dump(mode="json")
+    for one in gaining:
+        values = _merged(values, one.changes, stands.trial.recipe.model_dump(mode="json"))
+    try:
+        recipe = Recipe.read(values, "the candidates joined")
+    except SpecError:
+        return None  # such as two kinds of averages
+    return " + ".join(one.name for one in gaining), Trial(stands.trial.net, recipe)
+
+
+def _merged(values: dict[str, Any], changes: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(values)
+    for name, value in changes.items():
+        old = before.get(name)
+        if isinstance(value, dict) and isinstance(old, dict) and "kind" not in value:
+            inner = {key: one for key, one in value.items() if old.get(key) != one}
+            merged[name] = {**merged[name], **inner}
+        else:
+            merged[name] = value
+    return merged
