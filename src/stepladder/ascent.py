@@ -305,6 +305,7 @@ def bare_nets(dataset: Dataset, options: AscentOptions) -> list[Variant]:
             "learning_rate": _FIRST_RATE,
             "precision": options.precision,
             "schedule": {"kind": "cosine"},
+            "initialisation": "he",
         },
         "the recipe",
     )

@@ -73,6 +73,16 @@ class Blueprint:
             found = wider
         return found
 
+    def tilted(self, by: float) -> Blueprint:
+        """Return the net with its late convolutions widened and its early ones narrowed, or the other way round.
+
+        The last width is multiplied by 2 to the power of half of ``by``, the first divided by it, those between in
+        steps.
+        """
+        last = max(1, len(self.widths) - 1)
+        widths = (width * 2 ** (by * (place / last - 0.5)) for place, width in enumerate(self.widths))
+        return replace(self, widths=tuple(max(2, round(width)) for width in widths))
+
     def with_pooling_moved(self, by: int) -> Blueprint | None:
         """Return the net with its first pooling moved over so many convolutions; None if there is no place for it."""
         place = next((index for index, word in enumerate(self.body) if word.startswith("MP")), None)

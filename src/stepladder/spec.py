@@ -214,8 +214,10 @@ class Recipe(Spec):
     lookahead: Annotated[int, Field(ge=0)] = 0
     """Steps after which slow weights go half of the way to the trained ones, which start from there (Lookahead); the
     slow ones are evaluated and kept. 0: no slow weights."""
-    initialisation: Literal["random", "dirac"] = "random"
-    """First weights of the convolutions. dirac: all but the first convolution pass their inputs on as they are."""
+    initialisation: Literal["random", "he", "dirac"] = "random"
+    """First weights of the convolutions. random: torch's. he: so large that values do not shrink from layer to layer,
+    which nets without batch normalisation need. dirac: all but the first convolution pass their inputs on as they
+    are."""
     first_layer: Literal["random", "whitening", "whitening-frozen"] = "random"
     """First weights of the first convolution. whitening: principal components of training patches, which are then
     trained, or frozen."""

@@ -73,16 +73,27 @@ def batch_normalisation(standing: Standing) -> Iterable[Variant]:
 
 
 def global_average_pooling(standing: Standing) -> Iterable[Variant]:
-    """Average each map before the last layer, in place of weighing each of its places."""
-    yield "global average pooling", standing.with_net(replace(standing.blueprint, dense=False))
+    """Average each map before the last layer, in place of weighing each of its places.
+
+    The layers stay as they are, or are widened by what that frees.
+    """
+    averaged = replace(standing.blueprint, dense=False)
+    yield "global average pooling", standing.with_net(averaged)
+    wider = averaged.widened(standing.image, standing.blueprint.parameters(standing.image) or 0)
+    if wider.widths != averaged.widths:
+        yield "global average pooling, and as many parameters as before", standing.with_net(wider)
 
 
 def capacity(standing: Standing, shares: Sequence[float] = (0.5, 1.0)) -> Iterable[Variant]:
-    """Widen all layers alike until a share of the budget is used."""
+    """Widen all layers alike until a share of the budget is used; then spend all of it more on early or late layers."""
     for share in shares:
         wider = standing.blueprint.widened(standing.image, round(share * standing.budget))
         if wider.widths != standing.blueprint.widths:
             yield f"{share:.0%} of the budget", standing.with_net(wider)
+    for name, tilt in (("more for early layers", -1), ("more for late layers", 1)):
+        tilted = standing.blueprint.tilted(tilt).widened(standing.image, standing.budget)
+        if tilted.widths != standing.blueprint.widths:
+            yield f"all of the budget, {name}", standing.with_net(tilted)
 
 
 def pooling_position(standing: Standing) -> Iterable[Variant]:

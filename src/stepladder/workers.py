@@ -1,7 +1,7 @@
 """Where runs execute: side by side, one process a core with one thread each; on a GPU all seeds of a step at once.
 
-Processes are started afresh ("spawn"), so they behave alike on Linux, macOS and Windows. A worker sends events
-through its pipe; it never writes to the terminal.
+Processes are started afresh ("spawn"), so they behave alike on Linux, macOS and Windows. A worker takes one group of
+jobs after another through its pipe and sends events back; it never writes to the terminal.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from time import monotonic
@@ -22,6 +23,7 @@ from stepladder.runs import EpochRow, EpochTime
 from stepladder.spec import Experiment
 
 if TYPE_CHECKING:
+    from stepladder.data import Dataset
     from stepladder.loop import Progress
     from stepladder.profile_view import Profiler
 
@@ -97,6 +99,7 @@ def execute(
     device: str | None = None,
     together: bool | None = None,
     keep_going: bool = False,
+    pool: Pool | None = None,
 ) -> Iterator[Event]:
     """Train all jobs in at most ``workers`` processes at a time and yield what happens as it happens.
 
@@ -111,6 +114,7 @@ def execute(
         together: whether jobs that differ in their seeds alone are trained at once as one net, where that can be; None
             does so on a GPU, where several such nets take about the time of one.
         keep_going: whether a job whose loss stops being a number yields ``Failed`` and leaves the others alone.
+        pool: where processes come from and stay for later calls; None starts some for this call.
 
     Raises:
         StepladderError: the error of the first job that failed.
@@ -125,26 +129,19 @@ def execute(
             for row, time in finished[job]:
                 yield EpochFinished(job, row, time, resumed=True)
             yield Finished(job)
-    context = multiprocessing.get_context("spawn")
-    active: dict[Connection, tuple[tuple[Job, ...], set[Job], Any]] = {}
+    processes = pool or Pool()
+    active: dict[Connection, tuple[tuple[Job, ...], set[Job], _Process]] = {}
     try:
         while waiting or active:
             while waiting and len(active) < workers:
                 group = waiting.pop(0)
-                receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(
-                    target=_work, args=(group, data_dir, device, sender), name=group[0].label, daemon=True
-                )
-                process.start()
-                sender.close()
-                active[receiver] = (group, set(group), process)
+                process = processes.take(data_dir, device)
+                active[process.connection] = (group, set(group), process)
+                process.begin(group)
             for ready in wait(list(active)):
                 assert isinstance(ready, Connection)
                 group, left, process = active[ready]
-                try:
-                    message = ready.recv()
-                except EOFError:
-                    message = _died(group, process)
+                message = process.hear(group)
                 if keep_going and isinstance(message, TrainingError):
                     yield from (Failed(job, message) for job in group if job in left)
                     left.clear()
@@ -155,14 +152,86 @@ def execute(
                     if isinstance(message, Finished):
                         left.remove(message.job)
                 if not left:
-                    process.join()
-                    ready.close()
                     del active[ready]
+                    processes.give_back(process)
     finally:
-        for receiver, (_, _, process) in active.items():
-            process.terminate()
-            process.join()
-            receiver.close()
+        for _, _, process in active.values():
+            process.stop()
+        if pool is None:
+            processes.close()
+
+
+class Pool:
+    """Processes that wait for jobs, so that short runs do not each wait for torch to be imported and data to be read.
+
+    Close it, or use it in a with statement; a process whose owner is gone ends by itself.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[_Process] = []
+
+    def __enter__(self) -> Pool:
+        """Return the pool."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End its processes."""
+        self.close()
+
+    def take(self, data_dir: Path | None, device: str | None) -> _Process:
+        """Return a process that waits for jobs on this device with data from this folder, or a new one."""
+        for process in self._idle:
+            if process.place == (data_dir, device) and process.is_alive():
+                self._idle.remove(process)
+                return process
+        return _Process(data_dir, device)
+
+    def give_back(self, process: _Process) -> None:
+        """Keep a process for later jobs."""
+        self._idle.append(process)
+
+    def close(self) -> None:
+        """End the processes that wait."""
+        for process in self._idle:
+            process.stop()
+        self._idle.clear()
+
+
+class _Process:
+    """A worker process and the pipe to it."""
+
+    def __init__(self, data_dir: Path | None, device: str | None) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.place = (data_dir, device)
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(data_dir, device, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
+    def begin(self, group: tuple[Job, ...]) -> None:
+        # One that died meanwhile is told of when its answer is waited for.
+        with suppress(OSError):
+            self.connection.send(group)
+
+    def hear(self, group: tuple[Job, ...]) -> Any:
+        """Return its next event, or the error that ended the group."""
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            return RunError(
+                "a worker process ended without a word",
+                given=f"{_labels(group)}, exit code {self._process.exitcode}",
+                repair="the system may be short of memory: try --workers 1; the same command goes on where it stopped",
+            )
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.join()
+        self.connection.close()
 
 
 def group_by_seed(jobs: Sequence[Job]) -> list[tuple[Job, ...]]:
@@ -196,16 +265,25 @@ def train_here(
     device: str | None,
     threads: int | None,
     profiler: Profiler | None = None,
+    load: Callable[[str], Dataset] | None = None,
 ) -> None:
     """Train one job in this process and send its events.
+
+    Args:
+        job: what to train.
+        send: is given each event.
+        data_dir: folder that holds the data.
+        device: "cpu" or "cuda"; None takes a GPU where there is one.
+        threads: torch's threads; None leaves them alone.
+        profiler: listens to where the time goes.
+        load: returns the data set of a name; None reads it afresh.
 
     Raises:
         StepladderError: as ``stepladder.train.train`` does.
     """
-    from stepladder import data
     from stepladder.train import train
 
-    dataset = data.load(job.experiment.data, data_dir=data_dir, offline=True)
+    dataset = (load or _reader(data_dir))(job.experiment.data)
     resumed = _epochs_kept(job)
     last = 0.0
 
@@ -232,6 +310,7 @@ def train_together(
     data_dir: Path | None,
     device: str | None,
     threads: int | None,
+    load: Callable[[str], Dataset] | None = None,
 ) -> None:
     """Train jobs that differ in their seeds alone, at once where that can be, and send their events.
 
@@ -241,7 +320,6 @@ def train_together(
     Raises:
         StepladderError: as ``stepladder.many.train_many`` and ``stepladder.train.train`` do.
     """
-    from stepladder import data
     from stepladder.many import can_go_on, obstacle, train_many
 
     experiment = jobs[0].experiment
@@ -249,7 +327,7 @@ def train_together(
     folders = [job.folder for job in jobs]
     if len(jobs) == 1 or obstacle(experiment.recipe) is not None or not can_go_on(experiments, folders):
         for job in jobs:
-            train_here(job, send, data_dir=data_dir, device=device, threads=threads)
+            train_here(job, send, data_dir=data_dir, device=device, threads=threads, load=load)
         return
     resumed = min(_epochs_kept(job) for job in jobs)
     for job in jobs:
@@ -259,7 +337,7 @@ def train_together(
         for job in jobs:
             send(Stepped(job, progress))
 
-    dataset = data.load(experiment.data, data_dir=data_dir, offline=True)
+    dataset = (load or _reader(data_dir))(experiment.data)
     seeds = [job.experiment.seed for job in jobs]
     for rows, time in train_many(experiment, dataset, seeds, folders, threads=threads, device=device, report=report):
         for job, row in zip(jobs, rows, strict=True):
@@ -296,28 +374,32 @@ def _is_on_gpu(device: str | None) -> bool:
     return choose_device(device).type != "cpu"
 
 
-def _work(jobs: tuple[Job, ...], data_dir: Path | None, device: str | None, sender: Connection) -> None:
+def _reader(data_dir: Path | None) -> Callable[[str], Dataset]:
+    from stepladder import data
+
+    return lambda name: data.load(name, data_dir=data_dir, offline=True)
+
+
+def _serve(data_dir: Path | None, device: str | None, connection: Connection) -> None:
+    """Train one group of jobs after another until nobody asks any more."""
     # Ctrl-C reaches the whole process group; the parent decides what to do about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        train_together(jobs, sender.send, data_dir=data_dir, device=device, threads=1)
-    except StepladderError as error:
-        sender.send(error)
-    except BrokenPipeError:
-        return  # the parent is gone: nobody is left to tell
-    except Exception:
-        given = _labels(jobs) + "\n" + traceback.format_exc()
-        sender.send(RunError("a worker failed", given=given, repair="report this"))
+    load = lru_cache(maxsize=1)(_reader(data_dir))
+    while True:
+        try:
+            jobs = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            train_together(jobs, connection.send, data_dir=data_dir, device=device, threads=1, load=load)
+        except StepladderError as error:
+            connection.send(error)
+        except BrokenPipeError:
+            return  # the parent is gone: nobody is left to tell
+        except Exception:
+            given = _labels(jobs) + "\n" + traceback.format_exc()
+            connection.send(RunError("a worker failed", given=given, repair="report this"))
 
 
 def _labels(jobs: Sequence[Job]) -> str:
     return ", ".join(job.label for job in jobs)
-
-
-def _died(jobs: Sequence[Job], process: Any) -> StepladderError:
-    process.join()
-    return RunError(
-        "a worker process ended without a word",
-        given=f"{_labels(jobs)}, exit code {process.exitcode}",
-        repair="the system may be short of memory: try --workers 1; the same command goes on where it stopped",
-    )

@@ -83,7 +83,7 @@ def ascend(asked: Request) -> None:
     from stepladder.ladder import Goal
     from stepladder.progress import clock, display
     from stepladder.questions import load as load_ladder
-    from stepladder.workers import execute, usable_cores
+    from stepladder.workers import Pool, execute, usable_cores
 
     questions = load_ladder(asked.ladder)  # mistakes in it are found before the data is looked for
     console = new_console()
@@ -112,7 +112,9 @@ def ascend(asked: Request) -> None:
     def train(jobs: Sequence[Job]) -> None:
         count = min(workers, len(jobs))
         with display(jobs, console) as shown:
-            for event in execute(jobs, workers=count, data_dir=asked.data_dir, device=asked.device, keep_going=True):
+            for event in execute(
+                jobs, workers=count, data_dir=asked.data_dir, device=asked.device, keep_going=True, pool=pool
+            ):
                 shown.show(event)
 
     def tell(line: str) -> None:
@@ -123,7 +125,7 @@ def ascend(asked: Request) -> None:
         f"{len(questions.steps) + 2} steps on {dataset.title}, up to {asked.seeds} runs of each candidate{within}; "
         f"folder: {place}"
     )
-    with interruptible():
+    with interruptible(), Pool() as pool:
         facts = Climber(options, dataset, place, train, tell).climb()
     write_text(place / "report.md", page(facts))
     tell(f"{verdict(facts)}\nnet: {facts['net']}\nreport: {place / 'report.md'}\ntime: {clock(facts['seconds'])}")
