@@ -26,7 +26,7 @@ def advise(facts: Facts, rules: Sequence[Rule] = RULES) -> list[Advice]:
     >>> advise(facts)[0].technique  # doctest: +SKIP
     'learning rate'
     """
-    said = [one for rule in rules for one in rule(facts)]
+    said = [one for rule in rules for one in rule(facts) if one.change != facts.experiment]
     said.sort(key=lambda one: (_URGENCY.index(one.kind), -one.expected, one.technique, one.title))
     best: dict[str, Advice] = {}
     for one in said:

@@ -129,7 +129,13 @@ def load(name: str, data_dir: Path | None, console: Console, size: str | None = 
 
 
 def read_experiment(
-    what: str, *, data: str | None, seed: int | None, protocol: str | None, settings: list[str]
+    what: str,
+    *,
+    data: str | None,
+    seed: int | None,
+    protocol: str | None,
+    settings: list[str],
+    holdout_size: int | None = None,
 ) -> Experiment:
     """Return the experiment that a net, a file or a name stands for, with what options change in it.
 
@@ -139,6 +145,7 @@ def read_experiment(
         seed: if not the experiment's.
         protocol: if not the experiment's.
         settings: fields of the recipe, such as epochs=3 or schedule.kind=one-cycle.
+        holdout_size: images held out of the training set, if not the experiment's.
 
     Raises:
         SpecError: with every mistake in it.
@@ -158,9 +165,8 @@ def read_experiment(
         values = Experiment.from_toml(read_text(Path(what), "the experiment file"), what).model_dump(mode="json")
     elif difflib.get_close_matches(what.lower(), NAMES, cutoff=0.7):
         raise unknown("experiment", what, NAMES)
-    values |= {
-        key: value for key, value in {"data": data, "seed": seed, "protocol": protocol}.items() if value is not None
-    }
+    given = {"data": data, "seed": seed, "protocol": protocol, "holdout_size": holdout_size}
+    values |= {key: value for key, value in given.items() if value is not None}
     recipe = values.setdefault("recipe", {})
     for setting in settings:
         key, separator, text = setting.partition("=")

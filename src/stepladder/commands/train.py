@@ -52,7 +52,14 @@ def train(
             "GPU all at once, elsewhere one a core.",
         ),
     ] = None,
-    protocol: Annotated[str | None, typer.Option(help="reference or holdout.")] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="reference, holdout, or selection: as holdout, but the test set is not even looked at once."),
+    ] = None,
+    holdout_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Images held out of the training set. Default: the experiment's, or 10,000."),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -78,7 +85,9 @@ def train(
     from stepladder.workers import Job, train_here
 
     console = new_console()
-    experiment = read_experiment(what, data=data, seed=seed, protocol=protocol, settings=settings or [])
+    experiment = read_experiment(
+        what, data=data, seed=seed, protocol=protocol, holdout_size=holdout_size, settings=settings or []
+    )
     dataset = load(experiment.data, data_dir, console, size)
     experiment = experiment.model_copy(update={"data": dataset.name})
     experiment = _in_precision(experiment, what, precision, run, dataset, device, console)

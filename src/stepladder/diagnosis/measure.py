@@ -20,7 +20,7 @@ from stepladder.diagnosis import neighbours
 from stepladder.diagnosis.changed import effects
 from stepladder.diagnosis.probe import batch_of, probe
 from stepladder.diagnosis.structure import net_facts, object_extent
-from stepladder.diagnosis.values import Confusion, Epoch, Facts, LabelFacts, RangeFacts, Score
+from stepladder.diagnosis.values import Confusion, Doubt, Epoch, Facts, LabelFacts, RangeFacts, Score
 from stepladder.errors import RunError, TrainingError
 from stepladder.initialise import prepare_module
 from stepladder.inputs import Images
@@ -87,7 +87,7 @@ def diagnose(folder: Path, dataset: Dataset, *, with_range_test: bool = True) ->
         title=dataset.title,
         classes=dataset.classes,
         image=materials.input_shape,
-        objects=object_extent(dataset, materials.training.pixels),
+        objects=object_extent(materials.training.pixels),
         train_count=len(materials.training),
         steps=steps_per_epoch(len(materials.training), experiment.recipe.batch_size),
         epochs=_epochs(experiment, ended.rows, len(materials.training)),
@@ -104,7 +104,9 @@ def diagnose(folder: Path, dataset: Dataset, *, with_range_test: bool = True) ->
         augmentation=effects(
             experiment.recipe.augmentation, images, dataset.classes, lambda pixels: _predicted(ended, pixels, materials)
         ),
-        labels=_labels(images, outputs, looked_at, materials, len(dataset.classes), structure.ends_in_softmax),
+        labels=_labels(
+            images, outputs, _indices(experiment, dataset)[looked_at], dataset.classes, structure.ends_in_softmax
+        ),
         range_test=_range_test(experiment, dataset) if with_range_test else None,
         seconds=ended.seconds,
     )
@@ -186,6 +188,13 @@ def _epochs(experiment: Experiment, rows: Sequence[EpochRow], train_count: int) 
     return tuple(epochs)
 
 
+def _indices(experiment: Experiment, dataset: Dataset) -> torch.Tensor:
+    """Return where the run's training images are among the data set's."""
+    if experiment.protocol == "reference":
+        return torch.arange(len(dataset.train))
+    return torch.from_numpy(dataset.split_holdout(experiment.holdout_size)[0])
+
+
 def _spread(count: int) -> torch.Tensor:
     return torch.linspace(0, count - 1, min(count, LOOKED_AT)).long()
 
@@ -229,13 +238,12 @@ def confused(predicted: Any, labels: Any, classes: Sequence[str]) -> tuple[Confu
 def _labels(
     images: Images,
     outputs: torch.Tensor | None,
-    looked_at: torch.Tensor,
-    materials: Materials,
-    classes: int,
+    indices: torch.Tensor,
+    classes: Sequence[str],
     is_softmax: bool,
 ) -> LabelFacts:
     vectors = neighbours.features(images.pixels)
-    votes = neighbours.votes(vectors, images.labels, vectors, classes, own=True)
+    votes = neighbours.votes(vectors, images.labels, vectors, len(classes), own=True)
     outvoted = (votes.winner != images.labels) & (votes.count >= neighbours.AGREED)
     contradicted = both = torch.zeros_like(outvoted)
     surest = votes.count.float()
@@ -252,7 +260,9 @@ def _labels(
         outvoted=float(outvoted.float().mean()),
         contradicted=float(contradicted.float().mean()),
         both=float(both.float().mean()),
-        doubtful=tuple(int(looked_at[index]) for index in order),
+        doubtful=tuple(
+            Doubt(int(indices[one]), classes[int(images.labels[one])], classes[int(votes.winner[one])]) for one in order
+        ),
     )
 
 

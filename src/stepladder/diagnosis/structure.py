@@ -26,8 +26,6 @@ from stepladder.notation import Net
 if TYPE_CHECKING:
     import torch
 
-    from stepladder.data import Dataset
-
 _INK = 0.2
 """Share of full brightness from which a pixel is ink."""
 
@@ -68,17 +66,19 @@ def _features(layer: Weighted) -> int:
     return layer.features
 
 
-def object_extent(dataset: Dataset, pixels: torch.Tensor) -> tuple[int, int]:
+def object_extent(pixels: torch.Tensor) -> tuple[int, int]:
     """Return (rows, columns) of what is to be recognised: the median box of ink, or else the whole image.
 
+    Images are ink where they have one channel and most pixels are black, or most are white.
+
     Args:
-        dataset: says whether its images are bright strokes on black.
         pixels: training images, uint8 of shape (N, C, H, W).
     """
     rows, columns = int(pixels.shape[-2]), int(pixels.shape[-1])
-    if not dataset.is_handwriting:
+    bright, dark = pixels[:, 0] > _INK * 255, pixels[:, 0] < (1 - _INK) * 255
+    ink = bright if float(bright.float().mean()) < 0.5 else dark
+    if pixels.shape[1] != 1 or float(ink.float().mean()) >= 0.5:
         return rows, columns
-    ink = pixels.amax(1) > _INK * 255
     by_row, by_column = ink.any(2), ink.any(1)
     found = [_extent(lines) for lines in (by_row, by_column)]
     return max(1, found[0]), max(1, found[1])

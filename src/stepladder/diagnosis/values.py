@@ -129,6 +129,15 @@ class AugmentationEffect:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """A training image whose label is doubted: its number among all training images, from 0, and both classes."""
+
+    index: int
+    label: str
+    suggested: str
+
+
+@dataclass(frozen=True)
 class LabelFacts:
     """What speaks against the labels, without and with the net.
 
@@ -138,7 +147,7 @@ class LabelFacts:
         outvoted: share of images whose neighbours agree (8 of 10) on another label, from 0 to 1.
         contradicted: share that the net gives another class with a probability of at least 0.9.
         both: share for which both hold and name the same class.
-        doubtful: indices of those images in the training set, the surest first; at most 1,000.
+        doubtful: those images, the surest first; at most 1,000.
     """
 
     count: int
@@ -146,7 +155,7 @@ class LabelFacts:
     outvoted: float
     contradicted: float
     both: float
-    doubtful: tuple[int, ...]
+    doubtful: tuple[Doubt, ...]
 
 
 @dataclass(frozen=True)

@@ -133,8 +133,8 @@ def train_command(experiment: Experiment, folder: str, technique: str) -> str:
     words = ["stepladder", "train", experiment.net, "--data", experiment.data]
     if experiment.protocol != "reference":
         words += ["--protocol", experiment.protocol]
-        if experiment.holdout_size != Experiment.model_fields["holdout_size"].default:
-            words += ["--holdout-size", str(experiment.holdout_size)]
+    if experiment.holdout_size != Experiment.model_fields["holdout_size"].default:
+        words += ["--holdout-size", str(experiment.holdout_size)]
     if experiment.seed:
         words += ["--seed", str(experiment.seed)]
     for name, value in settings(experiment):
@@ -156,7 +156,10 @@ def settings(experiment: Experiment) -> list[tuple[str, str]]:
         elif value != before:
             # The kind comes first: to set it clears the other fields.
             inner = sorted(value.items(), key=lambda item: item[0] != "kind")
-            standing = before if isinstance(before, dict) and "kind" not in value else {}
+            standing = before if isinstance(before, dict) else {}
+            if "kind" in value:
+                kind = type(experiment.recipe.schedule)
+                standing = kind().model_dump(mode="json", exclude={"kind"})
             found += [(f"{name}.{key}", _text(one)) for key, one in inner if one != standing.get(key)]
     return found
 

@@ -1,0 +1,205 @@
+"""A run or a climb with its facts and the advice on it, as text, Markdown and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stepladder.advice import Advice
+from stepladder.advice import advise as advise_on
+from stepladder.displayed import Displayed
+
+if TYPE_CHECKING:
+    from stepladder.data import Dataset
+    from stepladder.diagnosis.values import Facts
+
+FORMAT = 1
+_HEADINGS = {"first": "Before anything else", "alarm": "Alarm", "idea": "Idea"}
+
+
+@dataclass(frozen=True)
+class Advised(Displayed):
+    """The facts of a run, and the advice on it in the order in which to follow it; prints as text."""
+
+    facts: Facts
+    advice: tuple[Advice, ...]
+
+    def __str__(self) -> str:
+        """Return what ``stepladder advise`` prints."""
+        return as_text(self).rstrip("\n")
+
+    @property
+    def alarms(self) -> tuple[Advice, ...]:
+        """Return the advice on what is wrong."""
+        return tuple(one for one in self.advice if one.kind == "alarm")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is advised on: a run's folder, and, of a climb, what its last step left open.
+
+    Args:
+        run: the folder.
+        undecided: a sentence; empty if nothing was left open.
+        seeds: runs of each candidate.
+        command: the climb's.
+    """
+
+    run: Path
+    undecided: str = ""
+    seeds: int = 1
+    command: str = ""
+
+
+def advise_folder(folder: Path | str, *, data: str | None = None, data_dir: Path | None = None) -> Advised:
+    """Return a run's facts and the advice on it; of a climb, those of the first run of its last step.
+
+    >>> print(advise_folder("runs/mine"))  # doctest: +SKIP
+
+    Args:
+        folder: of a run or a climb.
+        data: what it was trained on, by name or path; None takes what the run says.
+        data_dir: folder that holds data of the catalogue.
+
+    Raises:
+        RunError: if the folder holds no run, a damaged one, one that was stopped and can go on, or one of other images.
+        DataError: if the data is not to be had.
+    """
+    from stepladder.data import load
+    from stepladder.runs import read_experiment
+
+    subject = find_subject(Path(folder))
+    dataset = load(data or read_experiment(subject.run).data, data_dir=data_dir)
+    return advised(subject, dataset)
+
+
+def advised(subject: Subject, dataset: Dataset) -> Advised:
+    """Return the facts of what is advised on, and the advice."""
+    from stepladder.diagnosis import diagnose
+
+    facts = replace(
+        diagnose(subject.run, dataset), undecided=subject.undecided, seeds=subject.seeds, command=subject.command
+    )
+    return Advised(facts, tuple(advise_on(facts)))
+
+
+def find_subject(folder: Path) -> Subject:
+    """Return what a folder asks advice on: its own run, or the first run of what its climb's last step took.
+
+    Raises:
+        RunError: if a climb's facts are damaged, of a later format, or without a finished step.
+    """
+    from stepladder import ascent_facts
+    from stepladder.errors import RunError
+    from stepladder.predict import run_folder
+
+    if not (folder / ascent_facts.DECISIONS).is_file():
+        return Subject(run_folder(folder))
+    facts = ascent_facts.read(folder)
+    for step in reversed(facts["steps"]):
+        taken = next((one for one in step["candidates"] if one["name"] == step["taken"]), step["candidates"][0])
+        runs = [folder / "runs" / name for name in taken.get("runs", ())]
+        if runs and (runs[0] / "result.json").is_file():
+            return Subject(runs[0], _left_open(step), int(facts["seeds"]), str(facts["command"]))
+    raise RunError(
+        "no step of this climb is finished", given=str(folder), repair="start its command again to go on with it"
+    )
+
+
+def _left_open(step: dict[str, Any]) -> str:
+    """Return what a step left open; empty where it took something or everything was clear."""
+    if step["taken"] != step["candidates"][0]["name"]:
+        return ""
+    open_ones = [one for one in step["candidates"] if one.get("decision") and one["decision"]["verdict"] == "undecided"]
+    if not open_ones:
+        return ""
+    best = max(open_ones, key=lambda one: float(one["decision"]["points"]))
+    decision = best["decision"]
+    return (
+        f"the step '{step['title']}' was left open: {best['name']} gains {decision['points']:+.2f} points, "
+        f"{decision['low']:+.2f} to {decision['high']:+.2f}"
+    )
+
+
+def as_text(found: Advised) -> str:
+    """Return facts and advice as text, ending in a newline."""
+    lines = [_summary(found), ""]
+    for number, one in enumerate(found.advice, start=1):
+        lines += [
+            f"{number}. {_HEADINGS[one.kind]}: {one.title} ({one.technique})",
+            f"   evidence: {one.evidence}",
+            f"   where: {one.where}",
+            f"   why now: {one.why}",
+            f"   expected: {_effect(one)}; cost: {one.cost}",
+            f"   {one.command}",
+            "",
+        ]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def as_markdown(found: Advised) -> str:
+    """Return facts and advice in Markdown, ending in a newline."""
+    lines = [f"# Advice on {found.facts.folder}", "", _summary(found), ""]
+    for number, one in enumerate(found.advice, start=1):
+        lines += [
+            f"## {number}. {_HEADINGS[one.kind]}: {one.title}",
+            "",
+            f"- **technique:** {one.technique}",
+            f"- **evidence:** {one.evidence}",
+            f"- **where:** {one.where}",
+            f"- **why now:** {one.why}",
+            f"- **expected:** {_effect(one)}",
+            f"- **cost:** {one.cost}",
+            "",
+            f"```sh\n{one.command}\n```",
+            "",
+        ]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def as_json(found: Advised) -> str:
+    """Return facts and advice as JSON, ending in a newline."""
+    values = {
+        "format": FORMAT,
+        "advice": [one.as_values() for one in found.advice],
+        "facts": found.facts.as_values(),
+    }
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+
+STYLES: dict[str, Callable[[Advised], str]] = {"text": as_text, "json": as_json, "markdown": as_markdown}
+
+
+def doubtful_table(facts: Facts) -> str:
+    """Return the training images whose labels are doubted as CSV: number from 0, label, what is suggested instead."""
+    import csv
+    import io
+
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("image", "label", "suggested"))
+    writer.writerows((one.index, one.label, one.suggested) for one in facts.labels.doubtful)
+    return stream.getvalue()
+
+
+def _summary(found: Advised) -> str:
+    facts = found.facts
+    if facts.train is None:
+        reached = f"failed: {facts.failure}"
+    else:
+        spread = facts.train.interval
+        reached = f"training images {facts.train.accuracy:.2f}% ({spread.low:.2f} to {spread.high:.2f})"
+        if facts.holdout is not None:
+            spread = facts.holdout.interval
+            reached += f", holdout {facts.holdout.accuracy:.2f}% ({spread.low:.2f} to {spread.high:.2f})"
+    alarms = len(found.alarms)
+    verdict = "no alarm" if not alarms else f"{alarms} alarm{'s' if alarms > 1 else ''}"
+    return f"{facts.folder}, {facts.title}: {reached}, {facts.net.parameters:,} parameters; {verdict}"
+
+
+def _effect(one: Advice) -> str:
+    low, high = one.effect
+    return "nothing by itself" if low == high == 0 else f"{low:+.2f} to {high:+.2f} points"

@@ -1,0 +1,54 @@
+"""``stepladder advise``: what a finished run shows, and what to do about it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stepladder.commands.common import DATA, DataDir, Size, TableFormat, load, new_console
+from stepladder.commands.subjects import unknown
+
+
+def advise(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|CLIMB",
+            help="Folder of a run, finished or failed, or of a climb: the first run of its last step.",
+        ),
+    ],
+    data: Annotated[
+        str | None, typer.Option(metavar="NAME|PATH", help=DATA + " Default: what the run was trained on.")
+    ] = None,
+    size: Size = None,
+    doubtful: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Also write the training images whose labels are doubted: number from 0, label, suggested label.",
+        ),
+    ] = None,
+    format: TableFormat = "text",
+    data_dir: DataDir = None,
+) -> None:
+    """Look at a finished run again and say what to change: alarms first, each with evidence, effect and command."""
+    from rich.console import Console
+
+    from stepladder import advised as module
+    from stepladder.files import write_text
+    from stepladder.runs import read_experiment
+
+    if format not in module.STYLES:
+        raise unknown("format", format, list(module.STYLES))
+    subject = module.find_subject(folder)
+    # Lines about the data go to the standard error, so that JSON stays JSON.
+    console = new_console() if format == "text" else Console(stderr=True, highlight=False)
+    dataset = load(data or read_experiment(subject.run).data, data_dir, console, size)
+    found = module.advised(subject, dataset)
+    if doubtful is not None:
+        write_text(doubtful, module.doubtful_table(found.facts))
+        print(doubtful, file=sys.stderr)
+    print(module.STYLES[format](found), end="", flush=True)
