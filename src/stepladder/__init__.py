@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stepladder.advised import advise_folder as advise
     from stepladder.analysis import analyse
     from stepladder.data import load as load_data
     from stepladder.errors import StepladderError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from stepladder.many import train_many
     from stepladder.notation import Net
     from stepladder.proposals.propose import design
+    from stepladder.range_test import range_test as find_learning_rate
     from stepladder.results import compare_runs, open_climb, open_run
     from stepladder.runs import guide_log
     from stepladder.spec import Augmentation, Experiment, Recipe
@@ -35,12 +37,14 @@ __all__ = [
     "Recipe",
     "Step",
     "StepladderError",
+    "advise",
     "analyse",
     "classic",
     "compare_runs",
     "describe",
     "design",
     "evaluate_predictions",
+    "find_learning_rate",
     "guide_log",
     "inspect",
     "load_data",
@@ -52,7 +56,7 @@ __all__ = [
 ]
 
 # Names that differ from those in their modules do so because a module of the package has the shorter one (train,
-# evaluate), or because it would say too little on its own (load).
+# evaluate, range_test), or because it would say too little on its own (load).
 _HOMES = {
     "Augmentation": "spec.Augmentation",
     "Experiment": "spec.Experiment",
@@ -61,12 +65,14 @@ _HOMES = {
     "Recipe": "spec.Recipe",
     "Step": "ladder.Step",
     "StepladderError": "errors.StepladderError",
+    "advise": "advised.advise_folder",
     "analyse": "analysis.analyse",
     "classic": "ladder.classic",
     "compare_runs": "results.compare_runs",
     "describe": "inspection.oneline.describe",
     "design": "proposals.propose.design",
     "evaluate_predictions": "evaluate.evaluate",
+    "find_learning_rate": "range_test.range_test",
     "guide_log": "runs.guide_log",
     "inspect": "inspection.anything.inspect",
     "load_data": "data.load",

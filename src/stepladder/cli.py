@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from stepladder.commands.advise import advise
 from stepladder.commands.ascend import ladder_app
 from stepladder.commands.climb import climb
 from stepladder.commands.compare import compare
@@ -17,6 +18,7 @@ from stepladder.commands.design import design
 from stepladder.commands.draw import draw
 from stepladder.commands.inspect import inspect
 from stepladder.commands.predict import predict
+from stepladder.commands.rates import rates
 from stepladder.commands.report import report
 from stepladder.commands.train import train
 from stepladder.errors import StepladderError
@@ -29,7 +31,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for command in (climb, train, design, inspect, data, draw, report, compare, predict):  # in the order of --help
+# In the order of --help.
+for command in (climb, rates, train, design, inspect, data, draw, report, compare, advise, predict):
     app.command()(command)
 app.add_typer(ladder_app, name="ladder")
 
