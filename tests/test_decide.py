@@ -284,8 +284,11 @@ def test_several_candidates_have_to_pass_holms_levels() -> None:
     from stepladder.decide import _holm
 
     # 0.05 / 4 is passed, 0.05 / 3 is not, and what comes after that cannot pass.
-    assert _holm([0.02, 0.2, 0.01, 0.03], 0.05) == pytest.approx([0.05 / 3, 0.05 / 3, 0.05 / 4, 0.05 / 3])
-    assert _holm([0.01], 0.05) == [0.05]
+    assert _holm([0.02, 0.2, 0.01, 0.03], [1, 1, 1, 1], 0.05) == pytest.approx([0.05 / 3, 0.05 / 3, 0.05 / 4, 0.05 / 3])
+    assert _holm([0.01], [1], 0.05) == [0.05]
+    # Weights share the chance: the joined one of three has half of it. When it has passed, the others have all.
+    assert _holm([0.024, 0.04, 0.01], [2, 1, 1], 0.05) == pytest.approx([0.05 * 2 / 3, 0.05, 0.05 / 4])
+    assert _holm([0.03, 0.04, 0.2], [2, 1, 1], 0.05) == pytest.approx([0.025, 0.0125, 0.0125])
     chances = numpy.array([[0.02, 0.2, 0.01, 0.03], [0.001, 0.002, 0.003, 0.2]])
     assert decisions.holm(chances).tolist() == [[False, False, True, False], [True, True, True, False]]
     # Useless companions make the interval wider, and Holm's level is said with it.
@@ -295,6 +298,17 @@ def test_several_candidates_have_to_pass_holms_levels() -> None:
     assert beside.level == 0.05 / 4
     assert beside.low < alone.low
     assert "97.5% interval" in beside.reason
+
+
+def test_one_that_was_given_up_is_dropped_never_kept_and_costs_the_others_nothing() -> None:
+    good = candidate("good", runs(80, 85, 70), 1)
+    lost = candidate("lost", runs(600), 1)
+    choice = choose(candidate("plain", BASELINE, 1), [good, lost])
+    assert choice.decisions["lost"].verdict == "drop"
+    assert choice.decisions["lost"].seeds == 1
+    assert choice.decisions["good"] == choose(candidate("plain", BASELINE, 1), [good]).decisions["good"]
+    perfect = candidate("perfect", runs(0), 1)
+    assert choose(candidate("plain", BASELINE, 1), [perfect]).taken == "plain"
 
 
 @pytest.mark.parametrize(

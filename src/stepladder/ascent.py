@@ -53,6 +53,7 @@ class AscentOptions:
         command: the command line that reproduces the climb.
         limit: seconds that it may take; None: as long as it takes.
         workers: runs side by side.
+        device: where the pre-flight and range tests compute: "cpu" or "cuda"; None takes a GPU where there is one.
     """
 
     ladder: QuestionLadder
@@ -63,6 +64,7 @@ class AscentOptions:
     command: str = "stepladder climb --ladder full"
     limit: float | None = None
     workers: int = 1
+    device: str | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -100,7 +102,8 @@ class Climber:
         self.tell = tell
         self.trials = Trials(dataset, options.holdout_size, folder, self._train)
         self.rungs: list[Rung] = []
-        self.preflight: dict[str, Any] | None = None
+        self._before = ascent_facts.begun(folder, options.identity)
+        self.preflight: dict[str, Any] | None = self._before["preflight"]
         self._execute = train
         self._told = 0
         self._number = 0
@@ -124,18 +127,18 @@ class Climber:
     def begin(self) -> Standing:
         """Return the best skeleton, after the pre-flight."""
         skeletons = bare_nets(self.dataset, self.options)
-        self._check(skeletons[0][1].trial)
-        if self.preflight is not None:
-            rate = self.preflight["range_test"]["suggested"]
-            skeletons = [(name, one.with_recipe(learning_rate=float(f"{rate:.2g}"))) for name, one in skeletons]
+        if self.preflight is None:
+            self.preflight = self._check(skeletons[0][1].trial)
+        rate = self.preflight["range_test"]["suggested"]
+        skeletons = [(name, one.with_recipe(learning_rate=rate)) for name, one in skeletons]
         return self._answered(SKELETON, skeletons, list(self.options.ladder.steps))[0]
 
     def ask(self, question: Question, standing: Standing, later: Sequence[Question]) -> tuple[Standing, list[Question]]:
         """Return what stands after a question, and which of the later ones there is time for."""
         range_test = None
         if question.technique == "learning-rate":
-            range_test = self._range_test(standing.trial)
-            standing = replace(standing, suggested_rate=range_test["suggested"] if range_test else None)
+            range_test = self._before["range_tests"].get(question.key) or self._range_test(standing.trial)
+            standing = replace(standing, suggested_rate=range_test["suggested"])
         variants = [(STANDS, standing), *question.variants(standing)]
         standing, left = self._answered(question, variants, later, range_test)
         return replace(standing, suggested_rate=None), left
@@ -220,7 +223,7 @@ class Climber:
 
     def _planned(self) -> Plan:
         """Return the plan: the one that an earlier process began with, where the climb is the same."""
-        before = ascent_facts.begun(self.folder, self.options.identity)
+        before = self._before
         goal = self.options.goal
         held = self.options.holdout_size
         images = len(self.dataset.train) - (held if self.dataset.validation is None else 0)
@@ -279,13 +282,29 @@ class Climber:
             self.tell(f"    {line}")
         self._told = len(self.plan.told)
 
-    def _check(self, trial: Trial) -> None:
-        """Look at the data and the net before anything is trained."""
-        self.preflight = None
+    def _check(self, trial: Trial) -> dict[str, Any]:
+        """Return what a look at data and net says before anything is trained, and which learning rate to begin with."""
+        from stepladder.preflight import preflight
 
-    def _range_test(self, trial: Trial) -> dict[str, Any] | None:
+        self.tell("pre-flight: do the data and the first net hold what training takes for granted?")
+        range_test = self._range_test(trial)
+        trial = trial.with_rate(range_test["suggested"])
+        experiment = self.trials.job("", trial, 0, self.options.goal.epochs).experiment
+        checked = preflight(experiment, self.dataset, device=self.options.device, threads=self.options.workers)
+        for check in checked.checks:
+            self.tell(f"  {'✓' if check.passed else '✗'} {check.name}: {check.measured} (expected: {check.expected})")
+            if not check.passed:
+                self.tell(f"    {check.meaning}")
+        self.tell(f"  learning rate to begin with, from a range test: {range_test['suggested']:g}")
+        return {**checked.as_values(), "range_test": range_test}
+
+    def _range_test(self, trial: Trial) -> dict[str, Any]:
         """Return what a learning-rate range test of a trial says."""
-        return None
+        from stepladder.range_test import range_test
+
+        experiment = self.trials.job("", trial, 0, self.options.goal.epochs).experiment
+        found = range_test(experiment, self.dataset, device=self.options.device, threads=self.options.workers)
+        return found.as_values()
 
 
 def bare_nets(dataset: Dataset, options: AscentOptions) -> list[Variant]:

@@ -125,16 +125,23 @@ def read(folder: Path) -> Facts:
 
 
 def begun(folder: Path, identity: Facts) -> Facts:
-    """Return the seconds that an earlier process spent on the same climb, and the level of each step that it began."""
+    """Return what an earlier process left of the same climb that is not in its runs.
+
+    Its seconds, the level of each step that it began, the pre-flight, and the range tests by step.
+    """
+    nothing: Facts = {"elapsed": 0.0, "levels": {}, "preflight": None, "range_tests": {}}
     try:
         facts = read(folder)
     except RunError:
-        return {"elapsed": 0.0, "levels": {}}
-    if facts.get("identity") != json.loads(json.dumps(identity)) or "final" in facts:
-        # Another climb, or one that is done: its runs are used again, its plan and its clock are not.
-        is_same = facts.get("identity") == json.loads(json.dumps(identity))
-        return {"elapsed": 0.0, "levels": _levels(facts) if is_same else {}}
-    return {"elapsed": float(facts["seconds"]), "levels": _levels(facts)}
+        return nothing
+    if facts.get("identity") != json.loads(json.dumps(identity)):
+        return nothing  # another climb: its runs are used again, its plan and its clock are not
+    return {
+        "elapsed": 0.0 if "final" in facts else float(facts["seconds"]),
+        "levels": _levels(facts),
+        "preflight": facts["preflight"],
+        "range_tests": {step["key"]: step["range_test"] for step in facts["steps"] if step["range_test"]},
+    }
 
 
 def _levels(facts: Facts) -> dict[str, list[float]]:
@@ -158,8 +165,24 @@ def _step(rung: Rung) -> Facts:
         "epochs": rung.effort.epochs,
         "seconds": rung.seconds,
         "range_test": rung.range_test,
-        "advice": rung.advice,
+        "advice": _score(rung),
         "candidates": [_candidate(answer, row) for row in answer.tried],
+    }
+
+
+def _score(rung: Rung) -> Facts | None:
+    """Return what advice promised and what came: kept where the interval of what came meets the promised range."""
+    if rung.advice is None:
+        return None
+    decision = next(iter(rung.answer.choice.decisions.values())) if rung.answer.choice is not None else None
+    if decision is None:
+        return {**rung.advice, "came": None, "verdict": "cannot be trained", "kept_promise": False}
+    low, high = rung.advice["promised"]
+    return {
+        **rung.advice,
+        "came": [decision.points, decision.low, decision.high],
+        "verdict": decision.verdict,
+        "kept_promise": decision.low <= high and decision.high >= low,
     }
 
 

@@ -92,12 +92,16 @@ def decide(
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One candidate of a step: its name, its runs, and what its net costs."""
+    """One candidate of a step: its name, its runs, and what its net costs.
+
+    ``weight`` is its share of the chance of an error, relative to the other candidates.
+    """
 
     name: str
     runs: tuple[Correctness, ...]
     parameters: int
     macs: int = 0
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -119,10 +123,10 @@ def choose(
     """Return which of a step's candidates is taken, or that the baseline stays.
 
     Each is decided against the baseline; that any useless one is kept has the chance ``level`` in all (Holm,
-    Scandinavian Journal of Statistics 6, 1979). A candidate with fewer parameters than the baseline has to be no worse
-    by ``worthwhile``, any other to be better. A candidate may have fewer runs than the baseline, because it was soon
-    seen to be worth nothing; it is decided on those and never kept. Of those kept the cheapest is taken (fewer
-    parameters, then fewer MACs, then the order given) that is not clearly worse than the best of them.
+    Scandinavian Journal of Statistics 6, 1979, with weights). A candidate with fewer parameters than the baseline has
+    to be no worse by ``worthwhile``, any other to be better. A candidate may have fewer runs than the baseline, because
+    it was soon seen to be worth nothing; it is decided on those, is never kept, and the others share its chance. Of
+    those kept the cheapest is taken (fewer parameters, then fewer MACs) that is not clearly worse than the best.
 
     Args:
         baseline: what stands.
@@ -142,16 +146,15 @@ def choose(
         )
     needed = [-worthwhile if one.parameters < baseline.parameters else 0.0 for one in candidates]
     measured = [_measure(_of_seeds(baseline.runs, one.runs), one.runs) for one in candidates]
-    chances = [float(one.chance(at / 100)) for (one, _), at in zip(measured, needed, strict=True)]
-    levels = _holm(chances, level)
+    # One that was given up can be kept no more, so it asks for no share of the chance that a useless one is.
+    running = [number for number, one in enumerate(candidates) if len(one.runs) == len(baseline.runs)]
+    chances = [float(measured[number][0].chance(needed[number] / 100)) for number in running]
+    levels = dict.fromkeys(range(len(candidates)), level)
+    levels |= zip(running, _holm(chances, [candidates[number].weight for number in running], level), strict=True)
     decisions = {
         one.name: _judge(*measured[number], needed[number], worthwhile, levels[number])
         for number, one in enumerate(candidates)
     }
-    for number, one in enumerate(candidates):
-        # The chances are shared out so that nothing useless is kept; one that was given up asks for no such share.
-        if len(one.runs) < len(baseline.runs) and decisions[one.name].verdict == "undecided":
-            decisions[one.name] = _judge(*measured[number], needed[number], worthwhile, level)
     kept = [one for one in candidates if decisions[one.name].verdict == "keep" and len(one.runs) == len(baseline.runs)]
     if not kept:
         undecided = [name for name, decision in decisions.items() if decision.verdict == "undecided"]
@@ -159,7 +162,7 @@ def choose(
         return Choice(baseline.name, f"{baseline.name} stays: no candidate is kept{open_ones}.", decisions)
     best = max(kept, key=lambda one: decisions[one.name].points)
     for one in sorted(kept, key=lambda one: (one.parameters, one.macs)):
-        if one is best:
+        if (one.parameters, one.macs) >= (best.parameters, best.macs):
             break
         ahead = decide(one.runs, best.runs, worthwhile=worthwhile, level=level / (len(kept) - 1))
         if ahead.verdict != "keep":
@@ -171,20 +174,21 @@ def choose(
     return Choice(best.name, f"{best.name} is taken: {alone}.", decisions)
 
 
-def _holm(chances: Sequence[float], level: float) -> list[float]:
+def _holm(chances: Sequence[float], weights: Sequence[float], level: float) -> list[float]:
     """Return the level at which each is judged, in their order.
 
-    The smallest p-value at level / all, the next at level / (all - 1), and so on; from the first that fails on the
-    level stays, so that a later one cannot pass.
+    The smallest p-value in relation to its weight at the level times its share of all weights, the next at its share of
+    those that are left, and so on; from the first that fails on shares stay, so that a later one cannot pass.
     """
     levels = [level] * len(chances)
-    at = level / len(chances)
+    left = sum(weights)
     passing = True
-    for rank, number in enumerate(numpy.argsort(chances, kind="stable")):
+    ranks = numpy.argsort([chance / weight for chance, weight in zip(chances, weights, strict=True)], kind="stable")
+    for number in ranks:
+        levels[int(number)] = level * weights[number] / left
+        passing = passing and chances[number] < levels[int(number)]
         if passing:
-            at = level / (len(chances) - rank)
-            passing = chances[number] < at
-        levels[int(number)] = at
+            left -= weights[number]
     return levels
 
 

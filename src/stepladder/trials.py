@@ -155,8 +155,15 @@ class Trials:
                 self.run(title, [joined], range(effort.seeds), effort.epochs)
                 tried.append(self._tried(*joined, candidates[0][1], effort))
         able = [
-            Candidate(one.name, tuple(Correctness.read(run.folder) for run in one.runs), one.parameters, one.macs)
-            for one in tried
+            Candidate(
+                name=one.name,
+                runs=tuple(Correctness.read(run.folder) for run in one.runs),
+                parameters=one.parameters,
+                macs=one.macs,
+                # The joined one is the most promising: half of the chance of an error is its own.
+                weight=len(everyone) - 1 if number >= len(everyone) else 1,
+            )
+            for number, one in enumerate(tried)
             if one.runs
         ]
         if not able:

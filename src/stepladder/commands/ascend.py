@@ -31,7 +31,7 @@ def show(name: Annotated[str, typer.Argument(help="full: the ladder that asks wh
 
 def asks_questions(ladder: str) -> bool:
     """Return whether a ladder decides step by step: one that comes with the package, or any from a file."""
-    return ladder == "full" or ladder.endswith(".toml")
+    return ladder in ("full", "auto") or ladder.endswith(".toml")
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,14 @@ def ascend(asked: Request) -> None:
     from stepladder.ascent_page import page, verdict
     from stepladder.data import short_name
     from stepladder.files import write_text
+    from stepladder.following import AUTO, LADDER, follow
     from stepladder.ladder import Goal
     from stepladder.progress import clock, display
     from stepladder.questions import load as load_ladder
     from stepladder.workers import Pool, execute, usable_cores
 
-    questions = load_ladder(asked.ladder)  # mistakes in it are found before the data is looked for
+    # Mistakes in it are found before the data is looked for.
+    questions = LADDER if asked.ladder == AUTO else load_ladder(asked.ladder)
     console = new_console()
     dataset = load(asked.data, asked.data_dir, console, asked.size)
     place = asked.folder / folder_name(asked.name or f"{questions.name}-{short_name(dataset.name)}")
@@ -102,6 +104,7 @@ def ascend(asked: Request) -> None:
         command=command_line(),
         limit=asked.limit,
         workers=workers,
+        device=asked.device,
     )
     _, first = bare_nets(dataset, options)[0]
     begun = sorted((place / "runs").glob("*"))
@@ -121,12 +124,11 @@ def ascend(asked: Request) -> None:
         say(console, line)
 
     within = f" within {clock(asked.limit)}" if asked.limit is not None else ""
-    tell(
-        f"{len(questions.steps) + 2} steps on {dataset.title}, up to {asked.seeds} runs of each candidate{within}; "
-        f"folder: {place}"
-    )
+    steps = f"{len(questions.steps) + 2} steps" if questions.steps else "steps as they are advised,"
+    tell(f"{steps} on {dataset.title}, up to {asked.seeds} runs of each candidate{within}; folder: {place}")
     with interruptible(), Pool() as pool:
-        facts = Climber(options, dataset, place, train, tell).climb()
+        climber = Climber(options, dataset, place, train, tell)
+        facts = follow(climber) if asked.ladder == AUTO else climber.climb()
     write_text(place / "report.md", page(facts))
     tell(f"{verdict(facts)}\nnet: {facts['net']}\nreport: {place / 'report.md'}\ntime: {clock(facts['seconds'])}")
 

@@ -32,7 +32,8 @@ def climb(
         typer.Option(
             metavar="NAME|FILE.toml",
             help="classic: the guide's three experiments. full, or a file: asks what each technique is worth on "
-            "held-out images, keeps what is, and looks at the test set once.",
+            "held-out images, keeps what is, and looks at the test set once. auto: the same, but tries what "
+            "stepladder advise says of what stands.",
         ),
     ] = "classic",
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of every run.")] = 15,

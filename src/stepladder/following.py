@@ -1,0 +1,124 @@
+"""A climb that follows advice in place of a fixed order, and writes down what each piece promised and what came."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from stepladder.advice import Advice, advise_run
+from stepladder.ascent import STANDS, Climber
+from stepladder.ascent_facts import Rung
+from stepladder.effort import Ahead
+from stepladder.evaluate import mean
+from stepladder.questions import Question, QuestionLadder
+from stepladder.runs import FinishedRun
+from stepladder.techniques import Standing
+from stepladder.trials import Trial, with_epochs
+
+AUTO = "auto"
+LADDER = QuestionLadder.model_construct(format=1, name=AUTO, steps=())
+"""A ladder without steps of its own: what is asked comes from the advice."""
+_NOT_YET = "skeleton"
+_MOST = 40
+"""Pieces of advice after which it ends whatever is left: far more than rules there are."""
+_EXPECTED = 6
+"""Pieces that the plan for a time limit reckons with."""
+
+
+def follow(climber: Climber) -> dict[str, Any]:
+    """Try what the advice says, one piece after another, until the target is met or nothing is left; return the facts.
+
+    The target counts as met where the mean over the seeds reaches it on the holdout after the goal's epochs. Advice is
+    asked for again each time that something was kept; what was tried on the same net is not tried again.
+
+    Raises:
+        SpecError: if no bare net fits the images and the budget.
+        StepladderError: if runs fail for another reason than a loss that is no longer a number.
+    """
+    standing = climber.begin()
+    trial = standing.trial
+    seen = {trial}
+    told: list[Advice] = []
+    number = 0
+    while number < _MOST:
+        run = _standing_run(climber, trial)
+        if run is None or _is_met(climber, trial):
+            break
+        told = [one for one in advise_run(run.folder, climber.dataset) if _tried(climber, standing, trial, one)]
+        new = [(one, changed) for one in told if (changed := _tried(climber, standing, trial, one)) not in seen]
+        if not new:
+            climber.tell("    nothing is left to try")
+            break
+        advice, changed = new[0]
+        assert changed is not None
+        seen.add(changed)
+        number += 1
+        rung = _ask(climber, number, trial, advice, changed)
+        trial = rung.answer.trial
+        if rung.answer.taken == STANDS:
+            continue
+        # What was worth nothing to the net before may be worth something to this one.
+        seen = {trial}
+    return climber.finish(trial)
+
+
+def _ask(climber: Climber, number: int, trial: Trial, advice: Advice, changed: Trial) -> Rung:
+    question = Question.model_construct(
+        key=f"advice-{number}",
+        title=advice.title,
+        question=advice.evidence,
+        technique=advice.technique,
+        options={},
+        epochs=1.0,
+        tune_rate=False,
+        combine=False,
+    )
+    later = [Ahead(f"advice {later}", 1.0, 1, False) for later in range(number + 1, _EXPECTED + 1)]
+    promise = {
+        "technique": advice.technique,
+        "title": advice.title,
+        "evidence": advice.evidence,
+        "where": advice.where,
+        "why": advice.why,
+        "promised": list(advice.effect),
+    }
+    rung, _ = climber.answer(question, [(STANDS, trial), (advice.title, changed)], later, advice=promise)
+    return rung
+
+
+def _standing_run(climber: Climber, trial: Trial) -> FinishedRun | None:
+    """Return what stands, trained for as many epochs as the goal has or, where time is short, as the last step had."""
+    runs = _runs(climber, trial)
+    return runs[0] if runs else None
+
+
+def _runs(climber: Climber, trial: Trial) -> list[FinishedRun]:
+    epochs = climber.options.goal.epochs
+    if climber.rungs and climber.rungs[-1].question.key != _NOT_YET:
+        epochs = climber.rungs[-1].effort.epochs
+    elif climber.plan.level is not None:
+        epochs = climber.plan.level.effort(epochs, 1.0).epochs
+    seeds = climber.rungs[-1].effort.seeds if climber.rungs else climber.options.seeds
+    climber.trials.run("What stands", [("all epochs", trial)], range(seeds), epochs)
+    found = [climber.trials.finished(climber.trials.job("", trial, seed, epochs)) for seed in range(seeds)]
+    return [run for run in found if run is not None]
+
+
+def _is_met(climber: Climber, trial: Trial) -> bool:
+    accuracies = [run.rows[-1].evaluation_accuracy for run in _runs(climber, trial)]
+    goal = climber.options.goal
+    met = bool(accuracies) and mean(accuracies) >= goal.target
+    if met:
+        climber.tell(f"    the target of {goal.target:g}% is met on the holdout: {mean(accuracies):.2f}%")
+    return met
+
+
+def _tried(climber: Climber, standing: Standing, trial: Trial, advice: Advice) -> Trial | None:
+    """Return what a piece of advice changes, within the goal's epochs and budget; None if nothing is left of it."""
+    if advice.change is None:
+        return None
+    recipe = with_epochs(advice.change.recipe, climber.options.goal.epochs)
+    changed = Trial(advice.change.net, recipe.model_copy(update={"precision": trial.recipe.precision}))
+    if changed == replace(trial) or climber.trials.cost(changed)[0] >= standing.budget:
+        return None
+    return changed

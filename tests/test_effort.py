@@ -1,0 +1,102 @@
+"""How a climb keeps to its time: fewer epochs, then fewer seeds, then fewer steps, and it says so."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepladder.commands.ascend import read_time
+from stepladder.effort import Ahead, Level, Plan, Speed
+from stepladder.errors import SpecError
+from stepladder.spec import MultiStepDecay, Recipe, StepDecay
+from stepladder.trials import with_epochs
+
+AHEAD = [Ahead("one", 0.5, 2, True), Ahead("two", 1.0, 4, False), Ahead("three", 1.0, 3, False)]
+SPEED = Speed(base=0.0, each=1e-9)
+MACS = 1e6
+
+
+def a_plan(limit: float | None) -> Plan:
+    """Return a plan for 1,000 images at a second a thousand images and epoch, one at a time."""
+    return Plan(limit=limit, epochs=10, seeds=3, images=1000, workers=1, speed=SPEED, reserved=30)
+
+
+def of_epochs(level: Level) -> float:
+    """Return the seconds of a first step of three candidates."""
+    effort = level.effort(10, 1.0)
+    return 3.0 * effort.seeds * effort.epochs
+
+
+def test_without_a_limit_every_step_gets_everything() -> None:
+    plan = a_plan(None)
+    level, ahead = plan.choose("first", of_epochs, AHEAD, MACS)
+    assert (level, ahead) == (Level(3, 1.0), AHEAD)
+    assert plan.told == []
+
+
+def test_epochs_are_saved_before_seeds_and_seeds_before_steps() -> None:
+    chosen = [a_plan(limit).choose("first", of_epochs, AHEAD, MACS) for limit in (2000.0, 300.0, 120.0, 60.0, 5.0)]
+    levels = [level for level, _ in chosen]
+    assert levels[0] == Level(3, 1.0)
+    assert levels[1].seeds == 3
+    assert levels[1].share < 1
+    assert levels[2].seeds == 2
+    steps = [len(ahead) for _, ahead in chosen]
+    assert steps[:3] == [3, 3, 3]
+    assert steps == sorted(steps, reverse=True)
+    assert steps[-1] == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(10, 5000))
+def test_what_is_planned_fits_or_is_the_least_there_is(limit: float) -> None:
+    plan = a_plan(limit)
+    level, ahead = plan.choose("first", of_epochs, AHEAD, MACS)
+    cost = (of_epochs(level) + sum(step.epochs(level, 10) for step in ahead) + plan.reserved) * plan.factor
+    assert cost <= limit or (level == plan.levels()[-1] and not ahead)
+
+
+def test_what_is_left_out_is_told() -> None:
+    plan = a_plan(50)
+    _, ahead = plan.choose("first", of_epochs, AHEAD, MACS)
+    assert plan.left_out == [step.title for step in AHEAD[len(ahead) :]][::-1]
+    assert any("Left out" in line for line in plan.told)
+    assert any("of each candidate" in line for line in plan.told)
+
+
+def test_a_slow_machine_is_seen_and_reckoned_with() -> None:
+    quick, slow = a_plan(400), a_plan(400)
+    quick.observe(10.0, 10.0)
+    slow.observe(10.0, 40.0)
+    assert slow.factor == pytest.approx(4 * quick.factor)
+    assert (
+        slow.choose("first", of_epochs, AHEAD, MACS)[0].share < quick.choose("first", of_epochs, AHEAD, MACS)[0].share
+    )
+
+
+def test_a_climb_that_goes_on_keeps_to_what_it_had_begun_with() -> None:
+    plan = a_plan(5)
+    plan.kept["first"] = Level(3, 0.8)
+    assert plan.choose("first", of_epochs, AHEAD, MACS) == (Level(3, 0.8), AHEAD)
+
+
+def test_a_shorter_run_drops_its_rate_at_the_same_shares() -> None:
+    stepped = Recipe(epochs=15, schedule=StepDecay(every=5))
+    assert with_epochs(stepped, 6).schedule == StepDecay(every=2)
+    several = Recipe(epochs=15, schedule=MultiStepDecay(at=(8, 12)))
+    assert with_epochs(several, 30).schedule == MultiStepDecay(at=(16, 24))
+    assert with_epochs(stepped, 15) is stepped
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("20m", 1200), ("20min", 1200), ("1h30m", 5400), ("2h", 7200)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert read_time(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "20", "m", "-5m", "0m", "soon"])
+def test_what_is_no_duration_is_told(text: str) -> None:
+    with pytest.raises(SpecError, match="no duration"):
+        read_time(text)
