@@ -54,7 +54,6 @@ def gather(
     measured = [(rung, [open_finished(job.folder) for job in rung.jobs]) for rung in rungs]
     climbed = [(rung, runs) for rung, runs in measured if not rung.is_alternative]
     comparable = not dataset.is_sample
-    is_mnist = dataset.name == "mnist" and comparable
     steps = []
     for number, (rung, runs) in enumerate(climbed, start=1):
         before = climbed[number - 2] if number > 1 else None
@@ -73,20 +72,7 @@ def gather(
         "ladder": options.ladder,
         "command": options.command,
         "options": asdict(options),
-        "data": {
-            "name": dataset.name,
-            "title": dataset.title,
-            "is_sample": dataset.is_sample,
-            "source": dataset.source,
-            "fingerprint": dataset.fingerprint,
-            "train_count": final["runs"][0]["rows"][0]["train_count"],
-            "evaluation_count": final["runs"][0]["rows"][0]["evaluation_count"],
-            "split": final["runs"][0]["rows"][0]["split"],
-            "classes": list(dataset.classes),
-            "input_shape": list(dataset.input_shape),
-            "is_handwriting": dataset.is_handwriting,
-            "notes": list(dataset.notes),
-        },
+        "data": data_facts(dataset, top_runs[0]),
         "goal": asdict(goal),
         "environment": top_runs[0].environment,
         "precision": asdict(precision),
@@ -96,15 +82,48 @@ def gather(
         "alternatives": alternatives,
         "verdict": verdict(final, goal, comparable, dataset.title),
         "best": exhibits.best(top_rung.step, top_runs[0], dataset, goal.budget),
-        "published": [asdict(one) for one in PUBLISHED] if is_mnist else [],
-        "place": place(final["parameters"], final["evaluation"]["mean"], len(final["runs"]))
-        if is_mnist and options.protocol == "reference"
-        else f"Numbers of the {dataset.title} are not comparable with published ones."
-        if dataset.is_sample
-        else f"The published results that are listed here are on MNIST, and these numbers are on {dataset.title}."
-        if not is_mnist
-        else "Holdout numbers are not comparable with published ones, which are on the test set.",
+        **placing(dataset, top_runs[0], final["evaluation"]["mean"], len(final["runs"])),
     }
+
+
+def data_facts(dataset: Dataset, run: FinishedRun) -> Facts:
+    """Return what a report says of a data set, and of the images that a run of it was trained and evaluated on."""
+    row = run.rows[0]
+    return {
+        "name": dataset.name,
+        "title": dataset.title,
+        "is_sample": dataset.is_sample,
+        "source": dataset.source,
+        "fingerprint": dataset.fingerprint,
+        "train_count": row.train_count,
+        "evaluation_count": row.evaluation_count,
+        "split": row.split,
+        "classes": list(dataset.classes),
+        "input_shape": list(dataset.input_shape),
+        "is_handwriting": dataset.is_handwriting,
+        "notes": list(dataset.notes),
+    }
+
+
+def placing(dataset: Dataset, run: FinishedRun, accuracy: float, seeds: int) -> Facts:
+    """Return the published results that runs can be compared with, and a sentence on where they stand among them.
+
+    Args:
+        dataset: what the runs learned.
+        run: one of them.
+        accuracy: their mean, in percent.
+        seeds: how many they are.
+    """
+    is_mnist = dataset.name == "mnist" and not dataset.is_sample
+    if dataset.is_sample:
+        text = f"Numbers of the {dataset.title} are not comparable with published ones."
+    elif not is_mnist:
+        text = f"The published results that are listed here are on MNIST, and these numbers are on {dataset.title}."
+    elif run.experiment.protocol != "reference":
+        text = "Holdout numbers are not comparable with published ones, which are on the test set."
+    else:
+        text = place(int(run.result["parameters"]), accuracy, seeds)
+    return {"published": [asdict(one) for one in PUBLISHED] if is_mnist else [], "place": text}
 
 
 def save(facts: Facts, folder: Path) -> Path:

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from stepladder.report.render import Pages, write_climb
+from stepladder.report.story import write_story
+from stepladder.story import is_story
 
-__all__ = ["Pages", "write_report"]
+__all__ = ["Pages", "write_report", "write_story"]
 
 
 def write_report(folder: Path) -> Pages:
@@ -13,4 +15,4 @@ def write_report(folder: Path) -> Pages:
     Raises:
         RunError: if the folder holds no facts, or damaged ones.
     """
-    return write_climb(folder)
+    return write_story(folder) if is_story(folder) else write_climb(folder)

@@ -13,7 +13,7 @@ Facts = dict[str, Any]
 def answer(final: Facts, goal: Facts, judged: bool) -> dict[str, Markup]:
     """Return the drawings under the answer's numbers: parameters, accuracy with its interval, the last epochs."""
     return {
-        "parameters": _parameters(final["parameters"], goal["budget"]),
+        "parameters": parameters(final["parameters"], goal["budget"]),
         "accuracy": _accuracy(final["evaluation"], goal["target"]),
         "held": _held(final["runs"], goal["held"], goal["target"], judged),
     }
@@ -32,7 +32,7 @@ def effect(difference: Facts, limit: float) -> Markup:
         colour = "var(--good)" if difference["points"] > 0 else "var(--bad)"
     text = f"{difference['points']:+.2f} points ({difference['low']:+.2f} to {difference['high']:+.2f})"
     label = f"Against “{difference['against']}”: {text}"
-    return _svg(
+    return svg(
         width,
         48,
         f'<text x="0" y="10">{escape(text)}</text>'
@@ -74,14 +74,15 @@ def per_class(classes: Sequence[Facts], names: Sequence[str]) -> Markup:
         )
     for percent, anchor in ((low, "start"), (100.0, "end")):
         parts.append(f'<text x="{x(percent):.1f}" y="{height - 4}" text-anchor="{anchor}">{percent:.1f}%</text>')
-    return _svg(width, height, "".join(parts), "Accuracy of each class with its 95% interval", "per-class")
+    return svg(width, height, "".join(parts), "Accuracy of each class with its 95% interval", "per-class")
 
 
-def _parameters(parameters: int, budget: int) -> Markup:
-    share = min(parameters / budget, 1.0)
-    colour = "var(--accent)" if parameters < budget else "var(--bad)"
-    rest = f"{budget - parameters:,} left" if parameters < budget else f"{parameters - budget + 1:,} too many"
-    return _svg(
+def parameters(count: int, budget: int) -> Markup:
+    """Return how much of a budget so many parameters take."""
+    share = min(count / budget, 1.0)
+    colour = "var(--accent)" if count < budget else "var(--bad)"
+    rest = f"{budget - count:,} left" if count < budget else f"{count - budget + 1:,} too many"
+    return svg(
         240,
         36,
         f'<rect y="8" width="240" height="9" rx="4.5" fill="var(--tint)"/>'
@@ -90,6 +91,53 @@ def _parameters(parameters: int, budget: int) -> Markup:
         f'<text x="120" y="32" text-anchor="middle">{rest}</text>',
         f"{share:.0%} of the budget",
     )
+
+
+def seeds(accuracies: Sequence[float], target: float) -> Markup:
+    """Return the accuracy of every seed, their mean and the target on one line, in percent."""
+    values = [*accuracies, target]
+    low, high = float(min(values)), float(max(values))
+    margin = (high - low) * 0.12 or 0.1
+
+    def x(percent: float) -> float:
+        return 240 * (percent - low + margin) / (high - low + 2 * margin)
+
+    centre = sum(accuracies) / len(accuracies)
+    anchor = "start" if x(target) < 60 else "end" if x(target) > 180 else "middle"
+    dots = "".join(
+        f'<circle cx="{x(one):.1f}" cy="12" r="4.5" fill="var(--accent)" opacity=".5"/>' for one in accuracies
+    )
+    return svg(
+        240,
+        36,
+        '<line x1="0" x2="240" y1="12" y2="12" stroke="var(--line)"/>'
+        f"{dots}"
+        f'<line x1="{x(centre):.1f}" x2="{x(centre):.1f}" y1="4" y2="20" stroke="var(--accent)" stroke-width="3"/>'
+        f'<line x1="{x(target):.1f}" x2="{x(target):.1f}" y1="3" y2="21" stroke="var(--ink)" stroke-width="2"/>'
+        f'<text x="{x(target):.1f}" y="33" text-anchor="{anchor}">target {target:g}%</text>',
+        f"Seeds: {', '.join(f'{one:.2f}%' for one in accuracies)}; target {target:g}%",
+    )
+
+
+def verdicts(tally: Facts) -> Markup:
+    """Return how many candidates were kept, dropped and left undecided, as one bar with its numbers."""
+    kinds = (("keep", "var(--good)", "✓"), ("drop", "var(--bad)", "✗"), ("undecided", "var(--soft)", "?"))
+    total = sum(tally[kind] for kind, _, _ in kinds) or 1
+    parts, left = ['<rect y="8" width="240" height="9" rx="4.5" fill="var(--tint)"/>'], 0.0
+    for kind, colour, _ in kinds:
+        width = 240 * tally[kind] / total
+        parts.append(
+            f'<rect x="{left:.1f}" y="8" width="{max(width - 1.5, 0):.1f}" height="9" rx="2" fill="{colour}"/>'
+        )
+        left += width
+    words = {"keep": "kept", "drop": "dropped", "undecided": "undecided"}
+    texts = (
+        f'<tspan fill="{colour}" font-weight="700">{sign}</tspan> {tally[kind]} {words[kind]}'
+        for kind, colour, sign in kinds
+    )
+    parts.append(f'<text x="0" y="32" xml:space="preserve">{"   ".join(texts)}</text>')
+    label = ", ".join(f"{tally[kind]} {words[kind]}" for kind, _, _ in kinds)
+    return svg(240, 36, "".join(parts), label)
 
 
 def _accuracy(evaluation: Facts, target: float) -> Markup:
@@ -101,7 +149,7 @@ def _accuracy(evaluation: Facts, target: float) -> Markup:
         return 240 * (percent - low + margin) / (high - low + 2 * margin)
 
     anchor = "start" if x(target) < 60 else "end" if x(target) > 180 else "middle"
-    return _svg(
+    return svg(
         240,
         36,
         '<line x1="0" x2="240" y1="12" y2="12" stroke="var(--line)"/>'
@@ -134,10 +182,11 @@ def _held(runs: Sequence[Facts], held: int, target: float, judged: bool) -> Mark
             colour = "var(--accent)" if not judged else "var(--good)" if value >= target else "var(--bad)"
             parts.append(f'<circle cx="{x:.1f}" cy="{y(value):.1f}" r="4" fill="{colour}"/>')
         parts.append(f'<text x="{x:.1f}" y="37" text-anchor="middle">{last - len(columns) + 1 + index}</text>')
-    return _svg(240, 36, "".join(parts), f"The last {len(columns)} epochs against the target of {target:g}%")
+    return svg(240, 36, "".join(parts), f"The last {len(columns)} epochs against the target of {target:g}%")
 
 
-def _svg(width: float, height: float, content: str, label: str, name: str = "gauge") -> Markup:
+def svg(width: float, height: float, content: str, label: str, name: str = "gauge") -> Markup:
+    """Return a drawing of a width and height, with words for those who do not see it and a class for the style."""
     return Markup(
         f'<svg class="{name}" viewBox="0 0 {width:g} {height:g}" preserveAspectRatio="xMinYMid meet" role="img" '
         f'aria-label="{escape(label)}">{content}</svg>'
