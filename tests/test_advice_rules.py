@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from made_facts import NET, epochs, facts, state
+from made_facts import IMAGE, NET, epochs, facts, state
 from stepladder.advice import advise
 from stepladder.commands.common import read_experiment
 from stepladder.diagnosis.values import AugmentationEffect, Confusion, Doubt, Facts, LabelFacts, RangeFacts, Score
+from stepladder.notation import Net
 from stepladder.rules import RULES, Advice
 from stepladder.rules.base import settings, train_command
 from stepladder.spec import Experiment
@@ -28,7 +29,7 @@ def alarms(told: Facts) -> list[str]:
 
 
 def test_a_sound_run_gets_no_advice_at_all() -> None:
-    assert advise(facts(train=99.0, holdout=98.8)) == []
+    assert advise(facts(train=99.6, holdout=99.3)) == []
 
 
 def test_a_gap_without_augmentation_is_an_idea_and_no_alarm() -> None:
@@ -296,6 +297,24 @@ def test_a_step_that_was_left_open_asks_for_more_seeds_first() -> None:
     )
     assert (told.technique, told.change) == ("seeds", None)
     assert told.command == "stepladder climb --ladder full --seeds 5 --data digits"
+
+
+def test_a_gap_that_augmentation_leaves_makes_dropout_and_smoothing_ideas() -> None:
+    said = {one.technique: one for one in advise(facts(train=99.6, holdout=98.4))}
+    assert set(said) == {"dropout", "label smoothing"}
+    change = said["dropout"].change
+    assert change is not None
+    assert change.net == f"[BN ReLU D0.05] {NET}"
+
+
+def test_nets_stay_below_the_budget_and_what_no_budget_allows_is_not_said() -> None:
+    narrow = facts(net="2C3 2C3 MP2 3C3 3C3 GAP 10C1", train=58.0, holdout=59.0)
+    unbounded = first(narrow).change
+    bounded = first(replace(narrow, budget=1000)).change
+    assert unbounded is not None
+    assert bounded is not None
+    assert Net.parse(bounded.net).parameters(IMAGE) < 1000 < Net.parse(unbounded.net).parameters(IMAGE)
+    assert "capacity" not in [one.technique for one in advise(replace(narrow, budget=250))]
 
 
 CASES: tuple[Callable[[], Facts], ...] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,14 +35,15 @@ def advise(facts: Facts, rules: Sequence[Rule] = RULES) -> list[Advice]:
     return list(best.values())
 
 
-def advise_run(folder: Path, dataset: Dataset) -> list[Advice]:
+def advise_run(folder: Path, dataset: Dataset, budget: int | None = None) -> list[Advice]:
     """Return the ranked advice on the run in a folder.
 
-    ``change`` is the experiment to try, ``effect`` what it should gain, (low, high) in points.
+    ``change`` is the experiment to try, ``effect`` what it should gain, (low, high) in points. With a budget
+    changed nets are narrowed until they have fewer parameters.
 
     Raises:
         RunError: if the folder holds no run, a damaged one, one that was stopped and can go on, or one of other images.
     """
     from stepladder.diagnosis import diagnose
 
-    return advise(diagnose(folder, dataset))
+    return advise(replace(diagnose(folder, dataset), budget=budget))

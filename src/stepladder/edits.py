@@ -30,17 +30,34 @@ _SMALLEST_POOLED = 8
 
 
 def widened(net: Net, factor: float) -> Net:
-    """Return the net with every layer but the last so many times as wide; convolutions in groups stay as they are."""
+    """Return the net with every layer but the last so many times as wide; as it is if its convolutions have groups.
+
+    Groups have to divide the channels before and after them, which hardly any factor leaves them.
+    """
+    if any(isinstance(layer, Convolution) and layer.groups > 1 for layer in net.layers):
+        return net
     last = _last_weighted(net.layers)
     layers: list[Layer] = []
     for index, layer in enumerate(net.layers):
-        if index != last and isinstance(layer, Convolution) and layer.groups == 1:
+        if index != last and isinstance(layer, Convolution):
             layers.append(replace(layer, channels=max(1, round(layer.channels * factor))))
         elif index != last and isinstance(layer, Linear):
             layers.append(replace(layer, features=max(1, round(layer.features * factor))))
         else:
             layers.append(layer)
     return Net(tuple(layers))
+
+
+def fitted(net: Net, image: Shape, budget: int) -> Net | None:
+    """Return the net narrowed, all layers alike and no more than it takes, to fewer parameters than the budget.
+
+    None if even a tenth of its widths is too much; the net itself if it fits.
+    """
+    for percent in range(100, 9, -1):
+        narrower = net if percent == 100 else widened(net, percent / 100)
+        if narrower.parameters(image) < budget:
+            return narrower
+    return None
 
 
 def without_softmax(net: Net) -> Net:
@@ -52,6 +69,20 @@ def with_dropout(net: Net, share: float) -> Net:
     """Return the net with every dropout at this share; 0 takes them out."""
     layers = (replace(layer, probability=share) if isinstance(layer, Dropout) else layer for layer in net.layers)
     return Net(tuple(layer for layer in layers if not (isinstance(layer, Dropout) and layer.probability == 0)))
+
+
+def with_chains(net: Net, share: float) -> Net:
+    """Return the net with a dropout at the end of what follows every convolution and linear layer but the last."""
+    last = _last_weighted(net.layers)
+    layers: list[Layer] = []
+    open_chain = False
+    for index, layer in enumerate(net.layers):
+        if open_chain and not _follows(layer):
+            layers.append(Dropout(share))
+            open_chain = False
+        layers.append(layer)
+        open_chain = open_chain or (isinstance(layer, Weighted) and index != last)
+    return Net(tuple(layers))
 
 
 def with_norms(net: Net) -> Net:

@@ -44,7 +44,11 @@ def follow(climber: Climber) -> dict[str, Any]:
         run = _standing_run(climber, trial)
         if run is None or _is_met(climber, trial):
             break
-        told = [one for one in advise_run(run.folder, climber.dataset) if _tried(climber, standing, trial, one)]
+        told = [
+            one
+            for one in advise_run(run.folder, climber.dataset, standing.budget)
+            if _tried(climber, standing, trial, one)
+        ]
         new = [(one, changed) for one in told if (changed := _tried(climber, standing, trial, one)) not in seen]
         if not new:
             climber.tell("    nothing is left to try")

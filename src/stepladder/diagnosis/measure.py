@@ -63,7 +63,8 @@ def diagnose(folder: Path, dataset: Dataset, *, with_range_test: bool = True) ->
     batch = batch_of(materials.training, experiment.recipe.batch_size)
     first_loss, first_states = probe(net, first, batch, materials.normalisation, experiment.recipe)
     inputs = materials.normalisation.apply(materials.normalisation.scale(batch.pixels))
-    ended = _ended(folder, experiment, dataset)
+    with torch.random.fork_rng(devices=[]):  # to build a net draws weights, which the run's own then replace
+        ended = _ended(folder, experiment, dataset)
     looked_at = _spread(len(materials.training))
     images = Images(materials.training.pixels[looked_at], materials.training.labels[looked_at])
     structure = net_facts(net, materials.input_shape)
@@ -252,7 +253,9 @@ def _labels(
         contradicted = (best.indices != images.labels) & (best.values >= _CONFIDENT)
         both = outvoted & contradicted & (votes.winner == best.indices)
         surest = surest + best.values
-    named = torch.nonzero(both if outputs is not None else outvoted).flatten()
+    # A net that learned wrong labels by heart contradicts none of them; then the neighbours alone are asked.
+    agrees = 4 * int(both.sum()) >= int(outvoted.sum())
+    named = torch.nonzero(both if agrees else outvoted).flatten()
     order = named[torch.argsort(surest[named], descending=True, stable=True)][:_DOUBTFUL]
     return LabelFacts(
         count=len(images),

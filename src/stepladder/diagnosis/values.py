@@ -147,7 +147,7 @@ class LabelFacts:
         outvoted: share of images whose neighbours agree (8 of 10) on another label, from 0 to 1.
         contradicted: share that the net gives another class with a probability of at least 0.9.
         both: share for which both hold and name the same class.
-        doubtful: those images, the surest first; at most 1,000.
+        doubtful: those images, or, where a net learned them by heart, the outvoted; the surest first; at most 1,000.
     """
 
     count: int
@@ -198,6 +198,7 @@ class Facts:
         undecided: of a climb: what its last step left open, as a sentence; empty otherwise.
         seeds: of a climb: runs of each candidate; 1 for a run.
         command: of a climb: the command that made it.
+        budget: parameters that changed nets have to stay below; None if there is no limit.
     """
 
     folder: str
@@ -226,6 +227,7 @@ class Facts:
     undecided: str = ""
     seeds: int = 1
     command: str = ""
+    budget: int | None = None
 
     @property
     def chance(self) -> float:

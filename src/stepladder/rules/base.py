@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Literal
 
+from stepladder import edits
 from stepladder.diagnosis.values import Facts
+from stepladder.notation import Net
 from stepladder.spec import Experiment
 
 Kind = Literal["first", "alarm", "idea"]
@@ -117,8 +119,13 @@ def with_recipe(facts: Facts, **changes: Any) -> Experiment:
     return Experiment.read(facts.experiment.model_dump(mode="json") | {"recipe": values}, "the advice")
 
 
-def with_net(facts: Facts, net: object) -> Experiment:
-    """Return the experiment with another net."""
+def with_net(facts: Facts, net: Net) -> Experiment:
+    """Return the experiment with another net, narrowed to the budget where there is one; unchanged if it cannot be."""
+    if facts.budget is not None:
+        narrowed = edits.fitted(net, facts.image, facts.budget)
+        if narrowed is None:
+            return facts.experiment
+        net = narrowed
     return Experiment.read(facts.experiment.model_dump(mode="json") | {"net": str(net)}, "the advice")
 
 

@@ -15,11 +15,15 @@ NARROW = 4
 """Channels below which a layer can hardly tell ten classes apart: the logarithm of their number to base 2, rounded up;
 more where there are more classes."""
 _WIDE_ENOUGH = 8
+_WORTH = 1.1
+"""Times as many parameters that widening has to come to."""
 SEES_TOO_LITTLE = 0.5
 """Share of an object that a value has to see before maps are averaged: parts of that size can still tell most apart."""
-SEES_ENOUGH = 0.9
-HEAVY = 0.5
-"""Share of the parameters in a dense head from which it counts as where the net learns by heart."""
+SEES_MOST, SEES_ENOUGH = 0.7, 0.9
+"""Shares from which more is no idea any more, and up to which more is proposed."""
+_HEAVY_ENOUGH, HEAVY = 0.3, 0.5
+"""Share of the parameters in a dense head from which an average in its place is an idea, and from which the head counts
+as where the net learns by heart."""
 GAP = 2.0
 """Points between training and holdout that a heavy head needs to be blamed: sound nets on a few thousand images show up
 to 1.6."""
@@ -93,28 +97,30 @@ def activation(facts: Facts) -> Iterable[Advice]:
 
 
 def capacity(facts: Facts) -> Iterable[Advice]:
-    """Speaks when a layer is so narrow that training images are not learned; as an idea, when they nearly are."""
+    """Speaks when a layer is so narrow that training images are not learned; as an idea, when all are not quite."""
     narrowest = facts.net.narrowest
-    if narrowest is None or facts.train is None or not fits_badly(facts):
+    if narrowest is None or facts.train is None or not fits_badly(facts, 99.5):
         return
     needed = max(NARROW, (len(facts.classes) - 1).bit_length())
-    is_narrow = narrowest < needed
+    is_narrow = narrowest < needed and fits_badly(facts)
     if not is_narrow and is_at_chance(facts.train.accuracy, len(facts.classes)):
         return  # a wide net that learns nothing has another fault
     factor = max(2.0, _WIDE_ENOUGH / narrowest)
     change = with_net(facts, edits.widened(_net(facts), factor))
     parameters = _parameters(facts, change.net)
+    if parameters < _WORTH * facts.net.parameters:
+        return  # the budget leaves no room
     yield advice(
         facts,
         "capacity",
         change,
-        title=f"Widen all layers {factor:.3g} times",
-        evidence=f"The narrowest layer has {narrowest} channels for {len(facts.classes)} classes, and even the "
-        f"training images are not learned: {accuracy(facts)}.",
+        title=f"Widen all layers, to {parameters:,} parameters",
+        evidence=f"The narrowest layer has {narrowest} channels for {len(facts.classes)} classes, and "
+        f"{_learned(facts)}: {accuracy(facts)}.",
         where="every layer but the last",
         why="What a layer does not let through no later one can bring back."
         if is_narrow
-        else "The net does not overfit, so that there is room for more channels.",
+        else "What is missing on the training images is missing on all others too.",
         effect=shares(facts, 0.5, 0.95) if is_narrow else shares(facts, 0.05, 0.4),
         cost=f"{parameters:,} parameters in place of {facts.net.parameters:,}",
         kind="alarm" if is_narrow else "idea",
@@ -124,8 +130,9 @@ def capacity(facts: Facts) -> Iterable[Advice]:
 def receptive_field(facts: Facts) -> Iterable[Advice]:
     """Speaks when maps are averaged whose values see only a part of what is to be recognised."""
     share = _seen(facts)
-    if not facts.net.averages or share >= SEES_TOO_LITTLE or not fits_badly(facts, 98.0):
+    if not facts.net.averages or share >= SEES_MOST:
         return
+    little = share < SEES_TOO_LITTLE and fits_badly(facts, 98.0)
     grown = edits.seeing(_net(facts), facts.image, [round(SEES_ENOUGH * size) for size in facts.objects])
     if grown is None:
         return
@@ -137,26 +144,32 @@ def receptive_field(facts: Facts) -> Iterable[Advice]:
         change,
         title="Let the net see more: pool, then more convolutions",
         evidence=f"Before its average a value sees {rows}×{columns} pixels, and what is to be recognised takes "
-        f"{facts.objects[0]}×{facts.objects[1]}; even the training images are not learned: {accuracy(facts)}.",
+        f"{facts.objects[0]}×{facts.objects[1]}; {_learned(facts)}: {accuracy(facts)}.",
         where="before the global average pooling",
         why="An average of small parts does not know how they lie to each other.",
-        effect=shares(facts, 0.5, 0.97),
+        effect=shares(facts, 0.5, 0.97) if little else shares(facts, 0.0, 0.4),
         cost=f"{_parameters(facts, change.net):,} parameters in place of {facts.net.parameters:,}",
-        kind="alarm",
+        kind="alarm" if little else "idea",
     )
 
 
 def dense_head(facts: Facts) -> Iterable[Advice]:
-    """Speaks when a head over flattened maps holds the parameters and the net knows its training images by heart."""
+    """Speaks when a head over flattened maps holds the parameters and the net knows its training images by heart.
+
+    As an idea, when such a head holds a good part of them.
+    """
     gap = facts.gap
-    if facts.net.dense_share < HEAVY or gap is None or facts.train is None or facts.holdout is None:
+    averaged = edits.with_average(_net(facts), facts.image)
+    if facts.net.dense_share < _HEAVY_ENOUGH or gap is None or facts.train is None or facts.holdout is None:
+        return
+    if averaged is None:
         return
     clear = facts.train.interval.low > facts.holdout.interval.high
-    averaged = edits.with_average(_net(facts), facts.image)
-    if gap < GAP or not clear or averaged is None:
-        return
+    alarm = facts.net.dense_share >= HEAVY and gap >= GAP and clear
     wanted = [round(SEES_ENOUGH * size) for size in facts.objects]
-    change = with_net(facts, edits.with_norms(edits.seeing(averaged, facts.image, wanted) or averaged))
+    grown = edits.seeing(averaged, facts.image, wanted) or averaged
+    # No more parameters than the head had: what it frees may be spent, and nothing more.
+    change = with_net(facts, edits.fitted(edits.with_norms(grown), facts.image, facts.net.parameters + 1) or averaged)
     yield advice(
         facts,
         "global average pooling",
@@ -164,13 +177,19 @@ def dense_head(facts: Facts) -> Iterable[Advice]:
         title="Average the maps in place of the dense head",
         evidence=f"{facts.net.dense_share:.0%} of {facts.net.parameters:,} parameters weigh single places of the last "
         f"maps; the net knows {facts.train.accuracy:.1f}% of the training images and {facts.holdout.accuracy:.1f}% of "
-        f"the holdout, {gap:.1f} points fewer.",
+        f"the holdout, a gap of {gap:.1f} points.",
         where="from the flattening on; convolutions before it see what the head saw",
         why="A head that weighs every place learns where things were in the training images.",
-        effect=(round(min(0.2 * gap, room(facts)), 2), round(min(gap, room(facts)), 2)),
+        effect=(round(min(0.2 * gap, room(facts)), 2), round(min(gap, room(facts)), 2))
+        if alarm
+        else shares(facts, 0.0, 0.3),
         cost=f"{_parameters(facts, change.net):,} parameters in place of {facts.net.parameters:,}",
-        kind="alarm",
+        kind="alarm" if alarm else "idea",
     )
+
+
+def _learned(facts: Facts) -> str:
+    return "even the training images are not learned" if fits_badly(facts) else "not all training images are learned"
 
 
 def _seen(facts: Facts) -> float:

@@ -19,6 +19,7 @@ _SOME = 0.5
 _DECAY = 0.02
 """Weight decay from which it outweighs what is learned, at usual rates; 0.0005 is common."""
 _MILD = {"rotation": 7.0, "shift": 1.0, "scale": 0.1}
+_LITTLE = 0.05
 _LAG = 0.25
 """Share of all steps that an average may reach back."""
 
@@ -112,4 +113,42 @@ def overfitting(facts: Facts) -> Iterable[Advice]:
     )
 
 
-RULES: tuple[Rule, ...] = (dropout, weight_decay, slow_average, overfitting)
+def some_dropout(facts: Facts) -> Iterable[Advice]:
+    """Speaks, as an idea, when there is a gap although images are varied, and nothing is dropped."""
+    gap = facts.gap
+    if gap is None or gap < _SOME or facts.net.dropout or facts.experiment.recipe.augmentation.is_none:
+        return
+    yield advice(
+        facts,
+        "dropout",
+        with_net(facts, edits.with_chains(Net.parse(facts.experiment.net), _LITTLE)),
+        title=f"Drop {_LITTLE:.0%} of the values after every convolution",
+        evidence=f"With varied images there is a gap of {gap:.1f} points left; the net reaches {accuracy(facts)}.",
+        where="after every convolution and linear layer but the last",
+        why="A net that cannot lean on single values learns fewer images by heart.",
+        effect=(0.0, round(min(0.3 * gap, room(facts)), 2)),
+        cost="a third of the training time",
+    )
+
+
+def smoothing(facts: Facts) -> Iterable[Advice]:
+    """Speaks, as an idea, when training images are known well and labels are taken as certain."""
+    recipe = facts.experiment.recipe
+    if facts.train is None or fits_badly(facts, 99.0) or recipe.label_smoothing or facts.net.ends_in_softmax:
+        return
+    if facts.gap is None or facts.gap < _SOME:
+        return
+    yield advice(
+        facts,
+        "label smoothing",
+        with_recipe(facts, label_smoothing=0.05),
+        title="Smooth the labels by 0.05",
+        evidence=f"The net is right on nearly all training images and still pushed to be surer: {accuracy(facts)}.",
+        where="the loss",
+        why="A target that is not quite certain keeps the weights from growing for nothing.",
+        effect=(0.0, round(min(0.25 * facts.gap, room(facts)), 2)),
+        cost="none",
+    )
+
+
+RULES: tuple[Rule, ...] = (dropout, weight_decay, slow_average, overfitting, some_dropout, smoothing)
