@@ -28,6 +28,7 @@ _NEEDED = ("title", "data", "ladder", "goal", "seeds", "holdout_size", "command"
 _CLIMB: Facts = {"plan": None, "preflight": None, "seconds": None, "final": None, "recipe": None, "precision": None}
 _STEP: Facts = {"technique": "", "seeds": None, "epochs": None, "seconds": None, "advice": None, "range_test": None}
 _ROW: Facts = {"learning_rate": None, "curve": [], "seconds": None, "runs": [], "failure": "", "changes": {}}
+_ADVICE: Facts = {"title": "", "where": "", "why": ""}
 _DECISION: Facts = {"level": None, "needed": 0.0, "seeds": None, "reason": "", "settles": None}
 
 
@@ -214,17 +215,21 @@ def path(facts: Facts) -> list[Facts]:
 def promises(facts: Facts) -> list[Facts]:
     """Return what was advised, promised and came, a row a step that followed advice.
 
-    "outcome" is "kept" where what came lies in the promised range or above it, "broken" where it lies below, and "open"
-    where nothing could be measured.
+    "outcome" is "kept" where the interval of what came meets the promised range, "less" or "more" where it lies beside
+    it, and "open" where nothing could be measured.
     """
     rows = []
     for number, step in enumerate(facts["steps"], start=1):
-        if not step["advice"]:
-            continue
-        came, promised = step["advice"]["came"], step["advice"]["promised"]
-        outcome = "open" if came is None else "kept" if came[0] >= promised[0] else "broken"
-        rows.append(step["advice"] | {"number": number, "title": step["title"], "outcome": outcome})
+        if step["advice"]:
+            rows.append(_ADVICE | step["advice"] | {"number": number, "outcome": _outcome(step["advice"])})
     return rows
+
+
+def _outcome(advice: Facts) -> str:
+    if advice["came"] is None:
+        return "open"
+    _, low, high = advice["came"]
+    return "less" if high < advice["promised"][0] else "more" if low > advice["promised"][1] else "kept"
 
 
 def tally(facts: Facts) -> Facts:

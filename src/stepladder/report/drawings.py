@@ -18,6 +18,8 @@ from stepladder.report.scale import COLOURS, SIGNS, Scale, spoken
 Facts = dict[str, Any]
 
 _ACCURACIES = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95)
+_BETWEEN = (*range(10, 100), *(99 + tenth / 10 for tenth in range(1, 10)))
+"""For axes so short that hardly a round accuracy is on them."""
 _LEAST_ERROR = 0.02
 
 
@@ -43,8 +45,12 @@ class AccuracyAxis:
 
     def ticks(self, apart: float) -> list[float]:
         """Return round accuracies at least so far apart."""
+        round_ones = self._fitting(_ACCURACIES, apart)
+        return round_ones if len(round_ones) > 2 else self._fitting(_BETWEEN, apart)
+
+    def _fitting(self, accuracies: Sequence[float], apart: float) -> list[float]:
         found: list[float] = []
-        for one in reversed(_ACCURACIES):
+        for one in reversed(accuracies):
             inside = self.low <= one <= self.high
             if inside and (not found or self.at(one) - self.at(found[-1]) >= apart):
                 found.append(one)
@@ -132,7 +138,10 @@ def path(points: Sequence[Facts], goal: Facts, *, width: float = 1000.0, height:
     least = min(point["parameters"] for point in points)
     low = max(0.0, least - 0.45 * (most - least) - 0.04 * most)
     span = (most - low) * 1.05
-    axis = AccuracyAxis.of([*(point["accuracy"] for point in points), goal["target"]], top, height - bottom)
+    highest = max([*(point["accuracy"] for point in points), goal["target"]])
+    # Room above, for the name of what is highest.
+    shown = [*(point["accuracy"] for point in points), goal["target"], 100 - _error(highest) / 1.35]
+    axis = AccuracyAxis.of(shown, top, height - bottom)
 
     def x(parameters: float) -> float:
         return float(left + (width - left - right) * (parameters - low) / span)

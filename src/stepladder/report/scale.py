@@ -102,14 +102,14 @@ class Scale:
         Args:
             promised: lowest and highest, in points.
             came: points, and the ends of their interval; None if nothing was measured.
-            outcome: "kept", "broken" or "open".
+            outcome: "kept", "less", "more" or "open".
         """
         left, right = self.at(promised[0]), self.at(promised[1])
         label = f"promised {promised[0]:+.2f} to {promised[1]:+.2f} points"
         width = max(right - left, 0.8)
         content = f'{self._grid()}<rect class="promised" x="{left:.2f}%" y="22%" width="{width:.2f}%" height="56%"/>'
         if came is not None:
-            colour = {"kept": "var(--good)", "broken": "var(--bad)"}.get(outcome, "var(--soft)")
+            colour = "var(--good)" if outcome == "kept" else "var(--bad)"
             label += f", came {came[0]:+.2f} ({came[1]:+.2f} to {came[2]:+.2f})"
             content += _bar(self, came[1], came[2], colour)
             content += f'<circle cx="{self.at(came[0]):.2f}%" cy="50%" r="4.5" fill="{colour}"/>'

@@ -163,7 +163,7 @@ def _filters() -> dict[str, Any]:
             step["candidates"], [_colour(index) for index in range(len(step["candidates"]))], step["taken"]
         ),
         "difference_text": difference_text,
-        "has_curves": lambda step: any(row["curve"] for row in step["candidates"]),
+        "has_curves": lambda step: any(len(row["curve"]) > 1 for row in step["candidates"]),
         "open_ones": lambda step: [row for row in step["candidates"] if row["decision"] and row["decision"]["settles"]],
         "parameter_change": parameter_change,
         "range_test": drawings.range_test,
