@@ -23,7 +23,7 @@ from stepladder.data import Dataset, statistics
 from stepladder.errors import NotationError, SpecError
 from stepladder.experiments import NAMES, named
 from stepladder.facts import recipe_text
-from stepladder.initialise import make_dirac, prepare_module, whiten
+from stepladder.initialise import make_dirac, make_he, prepare_module, whiten
 from stepladder.inputs import Images, Normalisation
 from stepladder.inspection.oneline import describe
 from stepladder.inspection.summary import budget_verdict
@@ -419,3 +419,23 @@ def test_fast_reaches_the_region_of_its_target_on_the_holdout(full_mnist: Path) 
     # One seed of a mean of 99.42% with a deviation of 0.07 points (results/fast-recipe.md).
     assert rows[-1].evaluation_accuracy > 99.15
     assert (rows[-1].split, rows[-1].evaluation_count) == ("holdout", 10_000)
+
+
+def test_hes_weights_keep_the_size_of_values_through_a_deep_net_and_begin_with_a_guess() -> None:
+    net = "[ReLU] " + " ".join(["16C3"] * 12) + " GAP 10C1"
+    images = torch.randn(64, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    sizes = {}
+    for name, start in (("torch", nn.Identity()), ("he", None)):
+        module = built(net)
+        if start is None:
+            make_he(module)
+        seen: list[float] = []
+        for layer in module.modules():
+            if isinstance(layer, nn.ReLU):
+                layer.register_forward_hook(lambda _layer, _inputs, output, seen=seen: seen.append(float(output.std())))
+        logits = module(images).flatten(1)
+        loss = functional.cross_entropy(logits, torch.arange(64) % 10)
+        sizes[name] = (seen[-1] / seen[0], abs(float(loss) - numpy.log(10)))
+    assert 0.3 < sizes["he"][0] < 3
+    assert sizes["torch"][0] < 0.1
+    assert sizes["he"][1] < 0.2
