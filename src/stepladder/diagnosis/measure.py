@@ -246,16 +246,18 @@ def _labels(
     vectors = neighbours.features(images.pixels)
     votes = neighbours.votes(vectors, images.labels, vectors, len(classes), own=True)
     outvoted = (votes.winner != images.labels) & (votes.count >= neighbours.AGREED)
-    contradicted = both = torch.zeros_like(outvoted)
+    contradicted = both = agreed = torch.zeros_like(outvoted)
     surest = votes.count.float()
     if outputs is not None:
         best = (outputs if is_softmax else outputs.softmax(1)).max(1)
         contradicted = (best.indices != images.labels) & (best.values >= _CONFIDENT)
         both = outvoted & contradicted & (votes.winner == best.indices)
+        same = (votes.winner == best.indices) & (votes.count >= neighbours.MAJORITY)
+        agreed = same & (best.indices != images.labels)
         surest = surest + best.values
     # A net that learned wrong labels by heart contradicts none of them; then the neighbours alone are asked.
-    agrees = 4 * int(both.sum()) >= int(outvoted.sum())
-    named = torch.nonzero(both if agrees else outvoted).flatten()
+    by_heart = 4 * int(both.sum()) < int(outvoted.sum())
+    named = torch.nonzero(outvoted if by_heart else agreed).flatten()
     order = named[torch.argsort(surest[named], descending=True, stable=True)][:_DOUBTFUL]
     return LabelFacts(
         count=len(images),

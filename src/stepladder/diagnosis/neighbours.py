@@ -11,6 +11,9 @@ NEIGHBOURS = 10
 AGREED = 8
 """Neighbours that have to agree on another class for an image to count as outvoted. Of the MNIST sample's images 1.6%
 are outvoted with its own labels, and 7.4% when a tenth of the labels is shuffled."""
+MAJORITY = 5
+"""Neighbours that are enough where the net says the same. With a tenth of the MNIST sample's labels shuffled, nine in
+ten of the wrong ones are found so, and 97% of those found are wrong."""
 _LARGEST_SIDE = 16
 _PIECE = 512
 

@@ -147,7 +147,8 @@ class LabelFacts:
         outvoted: share of images whose neighbours agree (8 of 10) on another label, from 0 to 1.
         contradicted: share that the net gives another class with a probability of at least 0.9.
         both: share for which both hold and name the same class.
-        doubtful: those images, or, where a net learned them by heart, the outvoted; the surest first; at most 1,000.
+        doubtful: images of which the net and half of the neighbours say the same other class or, where the net learned
+            them by heart, the outvoted; the surest first; at most 1,000.
     """
 
     count: int

@@ -65,7 +65,7 @@ def doubtful(facts: Facts) -> Iterable[Advice]:
         f"nearest neighbours, the net contradicts {labels.contradicted:.1%} with a probability of 0.9 or more, and "
         f"{named}.",
         why="A wrong label teaches the wrong thing in training and counts as a mistake where it is held out.",
-        effect=(round(min(100 * labels.both, room(facts)), 2), round(min(200 * share, room(facts)), 2)),
+        effect=(0.0, round(min(200 * share, room(facts)), 2)),
     )
 
 
@@ -99,7 +99,7 @@ def input_scale(facts: Facts) -> Iterable[Advice]:
         f"(ln {len(facts.classes)}).",
         where="before the first layer",
         why="The first layer's gradients are as many times too large, so that no one rate suits all layers.",
-        effect=shares(facts, 0.1, 0.5) if normed else shares(facts, 0.4, 0.95),
+        effect=shares(facts, 0.1, 0.5) if normed else shares(facts, 0.4, 0.98),
         cost="none",
         kind="alarm",
     )
@@ -125,7 +125,7 @@ def destroyed(facts: Facts) -> Iterable[Advice]:
         evidence=f"{told}. While training the net saw {seen:.1f}% right; it reaches {accuracy(facts)}.",
         where="the recipe's augmentation",
         why="Images that look like another class under their own label teach what is wrong.",
-        effect=shares(facts, 0.2, 0.8),
+        effect=shares(facts, 0.2, 0.95),
         cost="none",
         kind="alarm",
     )

@@ -47,7 +47,7 @@ def softmax(facts: Facts) -> Iterable[Advice]:
         f"for {count} classes{loss}; the net reaches {accuracy(facts)}.",
         where="the last layer",
         why="Gradients shrink where the net is wrong and sure, which is where they are needed most.",
-        effect=shares(facts, 0.05, 0.6),
+        effect=shares(facts, 0.05, 0.95),
         cost="none",
         kind="alarm",
     )
@@ -72,7 +72,7 @@ def normalisation(facts: Facts) -> Iterable[Advice]:
         why="All images look alike at the end, and no gradient comes back."
         if lost
         else "Each layer gets inputs of mean 0 and deviation 1, so that larger steps are safe.",
-        effect=shares(facts, 0.5, 0.95) if lost and fits_badly(facts) else shares(facts, 0.05, 0.4),
+        effect=shares(facts, 0.5, 0.99) if lost and fits_badly(facts) else shares(facts, 0.05, 0.4),
         cost=f"{added:,} parameters",
         kind="alarm" if lost and fits_badly(facts) else "idea",
     )
@@ -121,7 +121,7 @@ def capacity(facts: Facts) -> Iterable[Advice]:
         why="What a layer does not let through no later one can bring back."
         if is_narrow
         else "What is missing on the training images is missing on all others too.",
-        effect=shares(facts, 0.5, 0.95) if is_narrow else shares(facts, 0.05, 0.4),
+        effect=shares(facts, 0.5, 0.99) if is_narrow else shares(facts, 0.05, 0.4),
         cost=f"{parameters:,} parameters in place of {facts.net.parameters:,}",
         kind="alarm" if is_narrow else "idea",
     )
@@ -147,7 +147,7 @@ def receptive_field(facts: Facts) -> Iterable[Advice]:
         f"{facts.objects[0]}×{facts.objects[1]}; {_learned(facts)}: {accuracy(facts)}.",
         where="before the global average pooling",
         why="An average of small parts does not know how they lie to each other.",
-        effect=shares(facts, 0.5, 0.97) if little else shares(facts, 0.0, 0.4),
+        effect=shares(facts, 0.5, 0.99) if little else shares(facts, 0.0, 0.4),
         cost=f"{_parameters(facts, change.net):,} parameters in place of {facts.net.parameters:,}",
         kind="alarm" if little else "idea",
     )

@@ -66,7 +66,7 @@ def too_high(facts: Facts) -> Iterable[Advice]:
         where="the recipe",
         why="Steps larger than the slope is straight lead away from where it points.",
         # Inputs of the wrong scale are then the cause, and a lower rate only bears with it.
-        effect=shares(facts, 0.0, 0.5) if off_scale(facts) else shares(facts, 0.5, 0.98),
+        effect=shares(facts, 0.0, 0.5) if off_scale(facts) else shares(facts, 0.5, 0.99),
         cost="none",
         kind="alarm",
     )
@@ -122,7 +122,7 @@ def too_low(facts: Facts) -> Iterable[Advice]:
         evidence=f"{_sentence(reasons)}; it reaches {accuracy(facts)}.",
         where="the recipe",
         why="The same epochs go further with larger steps, at no cost.",
-        effect=shares(facts, 0.5, 0.95),
+        effect=shares(facts, 0.5, 0.99),
         cost="none",
         kind="alarm",
     )
@@ -145,7 +145,7 @@ def large_batch(facts: Facts) -> Iterable[Advice]:
         f"{facts.steps * len(facts.epochs):,} in all; it reaches {accuracy(facts)}.",
         where="the recipe",
         why="What is learned goes with the number of steps, which costs the same in small ones.",
-        effect=shares(facts, 0.4, 0.98),
+        effect=shares(facts, 0.4, 0.99),
         cost="about the same time",
         kind="alarm",
     )
@@ -194,7 +194,7 @@ def ended_early(facts: Facts) -> Iterable[Advice]:
         f"the training loss falls by {fell:.0%} in all of them; it reaches {accuracy(facts)}.",
         where="the recipe's schedule",
         why="Epochs at such a rate cost as much as any and change nothing.",
-        effect=shares(facts, 0.1, 0.6),
+        effect=shares(facts, 0.1, 0.7),
         cost="none",
         kind="alarm" if fits_badly(facts, 99.5) else "idea",
     )

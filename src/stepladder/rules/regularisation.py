@@ -40,7 +40,7 @@ def dropout(facts: Facts) -> Iterable[Advice]:
         f"is right in {seen:.1f}%, and without dropout, as it stands, reaches {accuracy(facts)}.",
         where=f"{len(strong)} dropout layers",
         why="Dropout is against overfitting, and there is none.",
-        effect=parts(facts, 0.5, 0.95) if many else parts(facts, 0.05, 0.5),
+        effect=parts(facts, 0.5, 0.99) if many else parts(facts, 0.05, 0.5),
         cost="none",
         kind="alarm",
     )
