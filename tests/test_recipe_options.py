@@ -423,7 +423,7 @@ def test_fast_reaches_the_region_of_its_target_on_the_holdout(full_mnist: Path) 
 
 def test_hes_weights_keep_the_size_of_values_through_a_deep_net_and_begin_with_a_guess() -> None:
     net = "[ReLU] " + " ".join(["16C3"] * 12) + " GAP 10C1"
-    images = torch.randn(64, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     sizes = {}
     for name, start in (("torch", nn.Identity()), ("he", None)):
         module = built(net)
