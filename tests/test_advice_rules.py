@@ -182,6 +182,11 @@ def test_two_epochs_are_too_few() -> None:
     assert told.cost == "4.0 times the training time"
 
 
+def test_a_softmax_comes_before_the_epochs_that_it_makes_too_few() -> None:
+    slowed = facts(net=f"{NET} SM", recipe={"epochs": 2}, train=92.0, holdout=92.0, epochs=epochs([2.2, 1.9], 85.0))
+    assert alarms(slowed) == ["softmax", "epochs"]
+
+
 def test_a_longer_run_stretches_its_schedule() -> None:
     falling = facts(
         recipe={"schedule": {"kind": "multi-step", "at": [4, 6]}},

@@ -103,7 +103,8 @@ def find_subject(folder: Path) -> Subject:
         taken = next((one for one in step["candidates"] if one["name"] == step["taken"]), step["candidates"][0])
         runs = [folder / "runs" / name for name in taken.get("runs", ())]
         if runs and (runs[0] / "result.json").is_file():
-            return Subject(runs[0], _left_open(step), int(facts["seeds"]), str(facts["command"]))
+            seeds = int(step.get("seeds", facts["seeds"]))
+            return Subject(runs[0], _left_open(step), seeds, str(facts["command"]))
     raise RunError(
         "no step of this climb is finished", given=str(folder), repair="start its command again to go on with it"
     )

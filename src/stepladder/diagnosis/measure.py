@@ -56,6 +56,8 @@ def diagnose(folder: Path, dataset: Dataset, *, with_range_test: bool = True) ->
         RunError: if the folder holds no run, a damaged one, one that was stopped and can go on, or one of other images.
     """
     experiment = read_experiment(folder)
+    with torch.random.fork_rng(devices=[]):  # to build a net draws weights, which the run's own then replace
+        ended = _ended(folder, experiment, dataset)
     materials = prepare(experiment, dataset, torch.device("cpu"))
     net = Net.parse(experiment.net)
     first = build_module(experiment, materials.input_shape)
@@ -63,8 +65,6 @@ def diagnose(folder: Path, dataset: Dataset, *, with_range_test: bool = True) ->
     batch = batch_of(materials.training, experiment.recipe.batch_size)
     first_loss, first_states = probe(net, first, batch, materials.normalisation, experiment.recipe)
     inputs = materials.normalisation.apply(materials.normalisation.scale(batch.pixels))
-    with torch.random.fork_rng(devices=[]):  # to build a net draws weights, which the run's own then replace
-        ended = _ended(folder, experiment, dataset)
     looked_at = _spread(len(materials.training))
     images = Images(materials.training.pixels[looked_at], materials.training.labels[looked_at])
     structure = net_facts(net, materials.input_shape)

@@ -165,6 +165,8 @@ def more_epochs(facts: Facts) -> Iterable[Advice]:
         return
     more = max(4 * count, min(10, -(-_FEW_STEPS_IN_ALL // facts.steps))) if few else 2 * count
     how = f"fell by {fell:.0%} in the last epoch" if fell is not None else "had no second epoch to fall in"
+    # Where something else slows it down, a loss that still falls does not speak for more epochs.
+    slowed = facts.net.ends_in_softmax or off_scale(facts)
     yield advice(
         facts,
         "epochs",
@@ -173,7 +175,7 @@ def more_epochs(facts: Facts) -> Iterable[Advice]:
         evidence=f"The training loss {how}, after {total:,} steps in all; it reaches {accuracy(facts)}.",
         where="the recipe",
         why="It was stopped while it was learning.",
-        effect=shares(facts, 0.4, 0.9) if few else shares(facts, 0.15, 0.6),
+        effect=shares(facts, 0.4, 0.9) if few and not slowed else shares(facts, 0.1, 0.6),
         cost=f"{more / count:.1f} times the training time",
         kind="alarm" if few or fits_badly(facts) else "idea",
     )

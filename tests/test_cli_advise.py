@@ -1,0 +1,146 @@
+"""``stepladder advise`` as a user meets it: on a run, on climbs, in three forms, and one clear message a mistake."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import stepladder
+from stepladder.advised import find_subject
+from stepladder.cli import app
+from stepladder.data import load
+from stepladder.errors import RunError, StepladderError
+from stepladder.spec import Experiment
+from stepladder.train import train
+
+SOFTMAX = "16C3p1 MP2 24C3 GAP 10C1 SM"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on scikit-learn's digits whose net ends in a softmax."""
+    folder = tmp_path_factory.mktemp("runs") / "mine"
+    values = {
+        "net": SOFTMAX,
+        "recipe": {"epochs": 8, "batch_size": 32, "schedule": {"kind": "one-cycle"}},
+        "data": "digits",
+        "protocol": "holdout",
+        "holdout_size": 300,
+    }
+    for _ in train(Experiment.read(values, "test"), load("digits"), folder, threads=1):
+        pass
+    return folder
+
+
+def advise(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["advise", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def shown(run: Path) -> dict[str, str]:
+    """What is printed in each form, and the table of doubtful labels."""
+    table = run.parent / "doubtful.csv"
+    done = {form: advise(run, "--format", form, "--doubtful", table) for form in ("text", "json", "markdown")}
+    assert [one.exit_code for one in done.values()] == [0, 0, 0]
+    return {form: one.stdout for form, one in done.items()} | {"doubtful": table.read_text(encoding="utf-8")}
+
+
+def test_text_says_what_is_wrong_with_evidence_effect_and_command(shown: dict[str, str]) -> None:
+    first_line, *_ = shown["text"].splitlines()
+    assert "scikit-learn's digits" in first_line
+    assert first_line.endswith("2 alarms")
+    assert "1. Alarm: Take out the softmax at the end (softmax)" in shown["text"]
+    assert "the loss cannot fall below 1.461 for 10 classes" in shown["text"]
+    assert f"stepladder train '{SOFTMAX.removesuffix(' SM')}' --data digits --protocol holdout" in shown["text"]
+
+
+def test_the_three_forms_say_the_same(shown: dict[str, str]) -> None:
+    found = json.loads(shown["json"])
+    assert found["format"] == 1
+    assert found["facts"]["net"]["ends_in_softmax"] is True
+    assert found["advice"][0]["technique"] == "softmax"
+    assert Experiment.model_validate(found["advice"][0]["change"]).net == SOFTMAX.removesuffix(" SM")
+    for one in found["advice"]:
+        for key in ("title", "evidence", "where", "why", "cost", "command"):
+            assert one[key] in shown["markdown"]
+            assert one[key] in shown["text"]
+
+
+def test_python_gives_what_the_command_prints(run: Path, shown: dict[str, str]) -> None:
+    assert f"{stepladder.advise(run)}\n" == shown["text"]
+
+
+def test_doubtful_labels_are_written_with_what_they_might_be(shown: dict[str, str]) -> None:
+    rows = list(csv.DictReader(shown["doubtful"].splitlines()))
+    labels = load("digits").train.labels
+    assert all(row["label"] == str(labels[int(row["image"])]) != row["suggested"] for row in rows)
+
+
+def decisions(folder: Path, run: Path, taken: str, verdict: str, gained: float) -> Path:
+    """Write a climb of two candidates whose runs are all the same one."""
+    (folder / "runs").mkdir(parents=True)
+    for name in ("stood", "tried"):
+        (folder / "runs" / name).symlink_to(run, target_is_directory=True)
+    decision = {"verdict": verdict, "points": gained, "low": gained - 0.3, "high": gained + 0.3}
+    facts: dict[str, Any] = {
+        "format": 1,
+        "seeds": 3,
+        "command": "stepladder climb --ladder full --data digits",
+        "steps": [
+            {
+                "key": "dropout",
+                "title": "Dropout",
+                "taken": taken,
+                "candidates": [
+                    {"name": "what stands", "runs": ["stood"], "decision": None},
+                    {"name": "dropout 0.05", "runs": ["tried"], "decision": decision},
+                ],
+            }
+        ],
+    }
+    (folder / "decisions.json").write_text(json.dumps(facts), encoding="utf-8")
+    return folder
+
+
+def test_a_climb_is_advised_on_by_the_run_that_its_last_step_took(run: Path, tmp_path: Path) -> None:
+    kept = find_subject(decisions(tmp_path / "kept", run, "dropout 0.05", "keep", 0.5))
+    assert (kept.run.name, kept.undecided) == ("tried", "")
+    dropped = find_subject(decisions(tmp_path / "dropped", run, "what stands", "drop", -0.5))
+    assert (dropped.run.name, dropped.undecided) == ("stood", "")
+
+
+def test_a_step_that_was_left_open_asks_for_seeds_before_the_alarm(run: Path, tmp_path: Path) -> None:
+    climb = decisions(tmp_path / "open", run, "what stands", "undecided", 0.1)
+    found = find_subject(climb)
+    assert found.seeds == 3
+    lines = advise(climb).stdout
+    assert "1. Before anything else: More seeds first (seeds)" in lines
+    assert "The step 'Dropout' was left open: dropout 0.05 gains +0.10 points, -0.20 to +0.40, at 3 runs" in lines
+    assert "stepladder climb --ladder full --data digits --seeds 5" in lines
+    assert "2. Alarm: Take out the softmax at the end" in lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("{run}", "--format", "yaml"), "there is no format of this name"),
+        (("{run}", "--data", "mnist-sample"), "other images"),
+        (("{empty}",), "this is no run folder"),
+    ],
+)
+def test_mistakes_end_in_one_clear_message(run: Path, tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    done = advise(*(one.format(run=run, empty=tmp_path) for one in arguments))
+    assert isinstance(done.exception, StepladderError)
+    assert words in str(done.exception)
+    assert done.exception.repair
+
+
+def test_a_climb_without_a_finished_step_says_so(tmp_path: Path) -> None:
+    (tmp_path / "decisions.json").write_text(json.dumps({"format": 1, "steps": []}), encoding="utf-8")
+    with pytest.raises(RunError, match="no step of this climb is finished"):
+        find_subject(tmp_path)
