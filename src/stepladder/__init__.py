@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stepladder.ladder import Ladder, Step, classic
     from stepladder.many import train_many
     from stepladder.notation import Net
+    from stepladder.preflight import preflight as check_before_training
     from stepladder.proposals.propose import design
     from stepladder.range_test import range_test as find_learning_rate
     from stepladder.results import compare_runs, open_climb, open_run
@@ -39,6 +40,7 @@ __all__ = [
     "StepladderError",
     "advise",
     "analyse",
+    "check_before_training",
     "classic",
     "compare_runs",
     "describe",
@@ -56,7 +58,7 @@ __all__ = [
 ]
 
 # Names that differ from those in their modules do so because a module of the package has the shorter one (train,
-# evaluate, range_test), or because it would say too little on its own (load).
+# evaluate, preflight, range_test), or because it would say too little on its own (load).
 _HOMES = {
     "Augmentation": "spec.Augmentation",
     "Experiment": "spec.Experiment",
@@ -67,6 +69,7 @@ _HOMES = {
     "StepladderError": "errors.StepladderError",
     "advise": "advised.advise_folder",
     "analyse": "analysis.analyse",
+    "check_before_training": "preflight.preflight",
     "classic": "ladder.classic",
     "compare_runs": "results.compare_runs",
     "describe": "inspection.oneline.describe",

@@ -18,6 +18,7 @@ from stepladder.commands.design import design
 from stepladder.commands.draw import draw
 from stepladder.commands.inspect import inspect
 from stepladder.commands.predict import predict
+from stepladder.commands.preflight import preflight
 from stepladder.commands.rates import rates
 from stepladder.commands.report import report
 from stepladder.commands.train import train
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 # In the order of --help.
-for command in (climb, rates, train, design, inspect, data, draw, report, compare, advise, predict):
+for command in (climb, preflight, rates, train, design, inspect, data, draw, report, compare, advise, predict):
     app.command()(command)
 app.add_typer(ladder_app, name="ladder")
 

@@ -60,7 +60,7 @@ def take_steps(loop: Loop, rates: Sequence[float]) -> Iterator[Step]:
     for number, rate in enumerate(rates):
         epoch, step = divmod(number, loop.steps)
         if step == 0:
-            order = _order(loop, epoch)
+            order = image_order(loop.seed, epoch, len(loop.training)).to(loop.device)
         chosen = order[step * loop.recipe.batch_size : (step + 1) * loop.recipe.batch_size]
         labels = loop.training.labels[chosen]
         with loop.passes.working():
@@ -69,12 +69,15 @@ def take_steps(loop: Loop, rates: Sequence[float]) -> Iterator[Step]:
             seen = Step(float(loss.detach()), float((logits.argmax(1) == labels).float().mean()))
             if numpy.isfinite(seen.loss):
                 loop.passes.backward(loss)
-                loop.optimiser.step()
+                # Rates that are far too high are tried on purpose.
+                with numpy.errstate(over="ignore", invalid="ignore"):
+                    loop.optimiser.step()
         yield seen
         if not numpy.isfinite(seen.loss):
             return
 
 
-def _order(loop: Loop, epoch: int) -> torch.Tensor:
-    numbers = randomness.numpy_stream(loop.seed, "shuffle", epoch)
-    return torch.from_numpy(numbers.permutation(len(loop.training)).astype(numpy.int64)).to(loop.device)
+def image_order(seed: int, epoch: int, count: int) -> torch.Tensor:
+    """Return in which order a run with this seed shows its ``count`` images in an epoch (from 0), int64 (count,)."""
+    numbers = randomness.numpy_stream(seed, "shuffle", epoch)
+    return torch.from_numpy(numbers.permutation(count).astype(numpy.int64))
