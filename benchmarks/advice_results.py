@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -13,7 +14,7 @@ from stepladder.files import write_text
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 PAGE = RESULTS / "advice.md"
-DOCS = RESULTS.parent / "docs" / "advice.md"
+DOCS = RESULTS.parent / "docs"
 START, END = "<!-- advice -->\n", "<!-- end of advice -->"
 GOALS = {"named": 90, "improved": 80, "quiet": 90}
 """In percent: first advice names the fault; following it improves the holdout; sound runs without an alarm."""
@@ -21,19 +22,13 @@ Row = dict[str, Any]
 
 
 def render(path: Path) -> None:
-    """Write the page, and its first table into the documentation."""
+    """Write the page, and its first tables into the documentation."""
     head, *rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-    text = page(head, rows)
-    write_text(PAGE, text)
-    if DOCS.exists():
-        write_text(DOCS, inserted(DOCS.read_text(encoding="utf-8"), text))
+    write_text(PAGE, page(head, rows))
+    sys.path.insert(0, str(DOCS))
+    import advice_page
 
-
-def inserted(shown: str, results: str) -> str:
-    """Return a page with the tables of the results in their place."""
-    table = results.partition(START)[2].partition(END)[0]
-    before, _, rest = shown.partition(START)
-    return before + START + table + END + rest.partition(END)[2]
+    advice_page.main()
 
 
 def scores(rows: list[Row]) -> dict[str, tuple[int, int]]:
@@ -73,7 +68,7 @@ def page(head: Row, rows: list[Row]) -> str:
             f"Faulty experiments on {', '.join(names)}, a quarter of the training images held out, seeds "
             f"{', '.join(map(str, seeds))}; every threshold was chosen on seeds from 100 up. What names a fault was "
             "fixed in `benchmarks/advice_faults.py`, with reasons, before thresholds were chosen. The test set was not "
-            f"looked at. {machine['processor']}, torch {machine['versions']['torch']}.",
+            f"looked at. {machine['processor']}, torch {machine['torch']}.",
             "",
             START.rstrip("\n"),
             _goals(rows),

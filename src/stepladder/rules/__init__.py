@@ -1,9 +1,16 @@
 """Rules of advice: pure functions of facts, by what they look at."""
 
-from stepladder.rules import before, images, net, rates, regularisation
+from stepladder.rules import before, duration, images, net, rates, regularisation
 from stepladder.rules.base import Advice, Rule
 
-RULES: tuple[Rule, ...] = (*before.RULES, *images.RULES, *rates.RULES, *net.RULES, *regularisation.RULES)
+RULES: tuple[Rule, ...] = (
+    *before.RULES,
+    *images.RULES,
+    *rates.RULES,
+    *duration.RULES,
+    *net.RULES,
+    *regularisation.RULES,
+)
 """Every rule; their order does not matter."""
 
 __all__ = ["RULES", "Advice", "Rule"]

@@ -11,7 +11,10 @@ from stepladder.spec import Experiment
 
 
 def holdout(facts: Facts) -> Iterable[Advice]:
-    """Speaks when the run logged the test set, which decides nothing."""
+    """Speaks when the run logged the test set, which decides nothing.
+
+    Proposes the same run with a sixth of the training images held out, 10,000 at most.
+    """
     if facts.experiment.protocol != "reference" or facts.failure:
         return
     # A sixth of the training images, as climbs hold out where there are not 60,000.
@@ -35,7 +38,10 @@ def holdout(facts: Facts) -> Iterable[Advice]:
 
 
 def seeds(facts: Facts) -> Iterable[Advice]:
-    """Speaks when a climb's last step was left open, because the noise was larger than the difference asked about."""
+    """Speaks when a climb's last step was left open, because the noise was larger than the difference asked about.
+
+    Proposes the climb again with two seeds more, five at least.
+    """
     if not facts.undecided:
         return
     more = max(facts.seeds + 2, 5)

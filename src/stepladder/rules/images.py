@@ -28,7 +28,10 @@ _SAFE = {"rotation": 10.0, "shear": 5.0, "shift": 1.0, "scale": 0.1}
 
 
 def no_information(facts: Facts) -> Iterable[Advice]:
-    """Speaks when labels and images have nothing to do with each other: neither net nor neighbours beat guessing."""
+    """Speaks when labels and images have nothing to do with each other: neither net nor neighbours beat guessing.
+
+    Proposes a look at how labels and images were joined.
+    """
     classes = len(facts.classes)
     judged = facts.judged
     if not is_at_chance(facts.labels.neighbours, classes):
@@ -49,7 +52,10 @@ def no_information(facts: Facts) -> Iterable[Advice]:
 
 
 def doubtful(facts: Facts) -> Iterable[Advice]:
-    """Speaks when many single labels are contradicted by the net and by the image's neighbours."""
+    """Speaks when many single labels are contradicted by the net and by the image's neighbours.
+
+    Proposes a look at the images that it names.
+    """
     labels = facts.labels
     if labels.neighbours < _TRUSTED:
         return
@@ -85,7 +91,10 @@ def _of_labels(facts: Facts, *, title: str, evidence: str, why: str, effect: tup
 
 
 def input_scale(facts: Facts) -> Iterable[Advice]:
-    """Speaks when the net's inputs are far from mean 0 and deviation 1."""
+    """Speaks when the net's inputs are far from mean 0 and deviation 1.
+
+    Proposes inputs of mean 0 and deviation 1.
+    """
     if not off_scale(facts):
         return
     normed = facts.net.norms > 0
@@ -106,7 +115,10 @@ def input_scale(facts: Facts) -> Iterable[Advice]:
 
 
 def destroyed(facts: Facts) -> Iterable[Advice]:
-    """Speaks when a kind of augmentation makes images of one class look like another, or goes too far for the net."""
+    """Speaks when a kind of augmentation makes images of one class look like another, or goes too far for the net.
+
+    Proposes the kind's limit brought down to what leaves classes as they are; flips taken out.
+    """
     found = [effect for effect in facts.augmentation if _misleads(effect, facts) or _goes_too_far(effect, facts)]
     if not found:
         return

@@ -30,7 +30,10 @@ to 1.6."""
 
 
 def softmax(facts: Facts) -> Iterable[Advice]:
-    """Speaks when the net ends in a softmax, which cross-entropy applies once more."""
+    """Speaks when the net ends in a softmax, which cross-entropy applies once more.
+
+    Proposes the net without it.
+    """
     if not facts.net.ends_in_softmax:
         return
     count = len(facts.classes)
@@ -54,7 +57,10 @@ def softmax(facts: Facts) -> Iterable[Advice]:
 
 
 def normalisation(facts: Facts) -> Iterable[Advice]:
-    """Speaks when a net without batch normalisation passes no signal on, or, as an idea, when it has none at all."""
+    """Speaks when a net without batch normalisation passes no signal on, or, as an idea, when it has none at all.
+
+    Proposes batch normalisation after every layer with weights but the last.
+    """
     if facts.net.norms or facts.net.depth < 3:
         return
     change = with_net(facts, edits.with_norms(_net(facts)))
@@ -79,7 +85,10 @@ def normalisation(facts: Facts) -> Iterable[Advice]:
 
 
 def activation(facts: Facts) -> Iterable[Advice]:
-    """Speaks when several layers follow each other with nothing nonlinear between them."""
+    """Speaks when several layers follow each other with nothing nonlinear between them.
+
+    Proposes a ReLU after every layer with weights but the last.
+    """
     if facts.net.activations or facts.net.depth < 2:
         return
     yield advice(
@@ -97,7 +106,10 @@ def activation(facts: Facts) -> Iterable[Advice]:
 
 
 def capacity(facts: Facts) -> Iterable[Advice]:
-    """Speaks when a layer is so narrow that training images are not learned; as an idea, when all are not quite."""
+    """Speaks when a layer is so narrow that training images are not learned; as an idea, when all are not quite.
+
+    Proposes twice the widths, or more until the narrowest layer has eight channels, as far as the budget goes.
+    """
     narrowest = facts.net.narrowest
     if narrowest is None or facts.train is None or not fits_badly(facts, 99.5):
         return
@@ -128,7 +140,10 @@ def capacity(facts: Facts) -> Iterable[Advice]:
 
 
 def receptive_field(facts: Facts) -> Iterable[Advice]:
-    """Speaks when maps are averaged whose values see only a part of what is to be recognised."""
+    """Speaks when maps are averaged whose values see only a part of what is to be recognised.
+
+    Proposes a pooling and 3×3 convolutions before the average until a value sees nine tenths of the object.
+    """
     share = _seen(facts)
     if not facts.net.averages or share >= SEES_MOST:
         return
@@ -157,6 +172,8 @@ def dense_head(facts: Facts) -> Iterable[Advice]:
     """Speaks when a head over flattened maps holds the parameters and the net knows its training images by heart.
 
     As an idea, when such a head holds a good part of them.
+
+    Proposes global average pooling, behind convolutions that see what the head saw, in no more parameters.
     """
     gap = facts.gap
     averaged = edits.with_average(_net(facts), facts.image)
