@@ -135,7 +135,7 @@ def test_every_difference_is_inside_the_scale_and_its_axis_has_room(pairs: list[
     assert all(abs(points) <= scale.limit or scale.limit == 100 for points, _ in pairs)
     places = [scale.at(tick) for tick in scale.ticks()]
     assert 50 in places
-    assert all(second - first >= 9.9 for first, second in pairwise(places))
+    assert all(second - first >= 8.9 for first, second in pairwise(places))
 
 
 @given(st.floats(1, 60), st.floats(0.1, 0.9))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,8 +11,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from stepladder.report.gauges import svg
-from stepladder.report.parts import assets
-from stepladder.report.scale import COLOURS, SIGNS, Scale, spoken
+from stepladder.report.parts import SERIES, series
 
 Facts = dict[str, Any]
 
@@ -57,15 +55,24 @@ class AccuracyAxis:
         return found
 
 
-def curves(rows: Sequence[Facts], colours: Sequence[str], taken: str) -> Markup:
+def colour(index: int) -> str:
+    """Return the colour of a step's candidate; the first, which stood before, is grey."""
+    return f"var(--s{series(index)})" if index else "var(--soft)"
+
+
+def is_dashed(index: int) -> bool:
+    """Return whether a candidate's curve is dashed, since one before it has its colour."""
+    return index > SERIES
+
+
+def curves(rows: Sequence[Facts], taken: str) -> Markup:
     """Return the candidates' learning curves, holdout accuracy after each epoch in the mean over seeds.
 
     Args:
         rows: candidates, each with "name" and "curve".
-        colours: one a candidate.
         taken: name of the one that stands now, drawn thicker and last.
     """
-    shown = [(row, colour) for row, colour in zip(rows, colours, strict=True) if row["curve"]]
+    shown = [(row, index) for index, row in enumerate(rows) if row["curve"]]
     width, height, left, right, top, bottom = 420.0, 190.0, 42.0, 10.0, 10.0, 24.0
     epochs = max(len(row["curve"]) for row, _ in shown)
     axis = AccuracyAxis.of((value for row, _ in shown for value in row["curve"]), top, height - bottom)
@@ -76,11 +83,13 @@ def curves(rows: Sequence[Facts], colours: Sequence[str], taken: str) -> Markup:
     parts = [_level(axis.at(tick), left, width - right, f"{tick:g}") for tick in axis.ticks(20)]
     for epoch in _whole(1, epochs, 6):
         parts.append(f'<text x="{x(epoch):.1f}" y="{height - 8}" text-anchor="middle">{epoch}</text>')
-    for row, colour in sorted(shown, key=lambda one: one[0]["name"] == taken):
+    for row, index in sorted(shown, key=lambda one: one[0]["name"] == taken):
         points = [f"{x(epoch):.1f} {axis.at(value):.1f}" for epoch, value in enumerate(row["curve"], start=1)]
         line = f'd="M{"L".join(points)}"' if len(points) > 1 else f'd="M{points[0]}h.1" stroke-linecap="round"'
         thick = 3.2 if row["name"] == taken else 1.7
-        parts.append(f'<path {line} fill="none" stroke="{colour}" stroke-width="{thick}" stroke-linejoin="round"/>')
+        dashes = ' stroke-dasharray="5 3"' if is_dashed(index) else ""
+        look = f'stroke="{colour(index)}" stroke-width="{thick}"{dashes} stroke-linejoin="round"'
+        parts.append(f'<path {line} fill="none" {look}/>')
     ends = ", ".join(f"{row['name']} {row['curve'][-1]:.2f}%" for row, _ in shown)
     return svg(
         width, height, "".join(parts), f"Holdout accuracy over {epochs} epochs, at the end: {ends}", "small-curves"
@@ -171,46 +180,6 @@ def path(points: Sequence[Facts], goal: Facts, *, width: float = 1000.0, height:
     )
 
 
-def effects(rows: Sequence[Facts], scale: Scale) -> Markup:
-    """Return all candidates with their effects, the order theirs, as one drawing for a page that has no table of them.
-
-    Args:
-        rows: as ``stepladder.story.effects`` gives them.
-        scale: for their differences.
-    """
-    width, line, names, numbers = 960.0, 25.0, 330.0, 210.0
-    drawn = width - names - numbers
-    height = line * (len(rows) + 1) + 8
-    parts = [_nested(str(scale.axis()), names, 4, drawn, 18)]
-    for index, row in enumerate(rows):
-        top = line * (index + 1)
-        weight = ' font-weight="700"' if row["taken"] else ""
-        name = f'{escape(row["name"])} <tspan class="in">{escape(row["title"])}</tspan>'
-        sign = f'<tspan fill="{COLOURS[row["verdict"]]}" font-weight="700">{SIGNS[row["verdict"]]}</tspan>'
-        parts.append(f'<text class="who" x="{names - 14}" y="{top + 17}" text-anchor="end"{weight}>{name}</text>')
-        parts.append(_nested(str(scale.interval(row, taken=row["taken"])), names, top, drawn, line))
-        parts.append(f'<text x="{width - numbers + 12}" y="{top + 17}">{sign} {spoken(row)}</text>')
-    return svg(width, height, "".join(parts), "What each candidate gained, with its interval", "effects-drawing")
-
-
-def as_file(drawing: Markup) -> bytes:
-    """Return a drawing as an SVG file of its own: with the light colours of the page and on its paper."""
-    size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawing)
-    assert size is not None
-    colours = re.search(r":root \{(.*?)\n\}", assets()["page.css"], re.DOTALL)
-    assert colours is not None
-    style = f":root {{{colours[1]}}}\nsvg {{ font-family: var(--sans); }}\n{assets()['drawings.css']}"
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[1]}" height="{size[2]}" '
-    body = str(drawing).replace("<svg ", head, 1)
-    return body.replace(">", f'><style>{style}</style><rect width="100%" height="100%" fill="#fff"/>', 1).encode()
-
-
-def _nested(drawing: str, x: float, y: float, width: float, height: float) -> str:
-    return re.sub(r' height="16"', "", drawing, count=1).replace(
-        "<svg ", f'<svg x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" ', 1
-    )
-
-
 def _goal(y: float, x: float, left: float, right: float, top: float, bottom: float, goal: Facts) -> str:
     """Return the lines of the goal, and a tint where both parts of it are met."""
     return (
@@ -218,7 +187,7 @@ def _goal(y: float, x: float, left: float, right: float, top: float, bottom: flo
         f'height="{max(y - top, 0):.1f}"/>'
         f'<line class="goal" x1="{left:.1f}" x2="{right:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
         f'<line class="goal" x1="{x:.1f}" x2="{x:.1f}" y1="{top:.1f}" y2="{bottom:.1f}"/>'
-        f'<text x="{left + 6:.1f}" y="{y - 5:.1f}">target {goal["target"]:g}%</text>'
+        f'<text x="{right:.1f}" y="{y - 5:.1f}" text-anchor="end">target {goal["target"]:g}%</text>'
         f'<text x="{x:.1f}" y="{top - 9:.1f}" text-anchor="end">budget {goal["budget"]:,}</text>'
     )
 
@@ -246,9 +215,10 @@ def _names(points: Sequence[Facts], places: Sequence[tuple[float, float]], box: 
                 )
                 start += side * 12
             rest = point["numbers"][1:]
+            name = f"{point['numbers'][0]} · {point['name']}" if point["numbers"] else point["name"]
             after = f"; {_numbers(rest)} changed nothing" if rest and right - left > 500 else ""
             parts.append(
-                f'<text class="name" x="{start:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(point["name"])}</text>'
+                f'<text class="name" x="{start:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(name)}</text>'
                 f'<text x="{start:.1f}" y="{y + 14:.1f}" text-anchor="{anchor}">{point["accuracy"]:.2f}%'
                 f"{' on the test set' if point['split'] == 'test' else ''}, {point['parameters']:,}{after}</text>"
             )

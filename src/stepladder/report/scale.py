@@ -21,9 +21,9 @@ Facts = dict[str, Any]
 SIGNS = {"keep": "✓", "drop": "✗", "undecided": "?"}
 COLOURS = {"keep": "var(--good)", "drop": "var(--bad)", "undecided": "var(--soft)"}
 
-_TICKS = ((0.1, 0.2, 0.5, 1, 2, 5), (0.2, 0.5, 1, 2, 5, 10), (0.2, 1, 5, 20, 100), (1, 5, 20, 100), (1, 10, 100))
+_TICKS = ((0.1, 0.2, 0.5, 1, 2, 5), (0.2, 0.5, 1, 2, 5, 10), (0.2, 1, 3, 10, 30, 100), (1, 5, 20, 100), (1, 10, 100))
 """Round differences to write on an axis, more of them or fewer."""
-_APART = 10.0
+_APART = 9.0
 """Percent of the width that two of them need."""
 _EDGE = 4.0
 
@@ -44,7 +44,10 @@ class Scale:
         found = list(decisions)
         ends = sorted(max(abs(one["low"]), abs(one["high"])) for one in found)
         most = [1.1 * abs(one["points"]) for one in found] + ends[: max(1, round(0.85 * len(ends)))]
-        return cls(min(100.0, max([0.5, *most])))
+        limit = max([0.5, *most])
+        if ends and ends[-1] < 3 * limit:
+            limit = max(limit, ends[-1])
+        return cls(min(100.0, limit))
 
     def at(self, points: float) -> float:
         """Return where a difference is, in percent of the width."""
@@ -56,7 +59,7 @@ class Scale:
         for ticks in _TICKS:
             right = [tick for tick in ticks if tick <= self.limit]
             places = [self.at(tick) for tick in (0, *right)]
-            if all(second - first >= _APART for first, second in pairwise(places)) and places[-1] > 80:
+            if all(second - first >= _APART for first, second in pairwise(places)) and places[-1] > 75:
                 break
         return [*(-tick for tick in reversed(right)), 0.0, *right]
 

@@ -9,6 +9,7 @@ from stepladder import story
 from stepladder.data import sample
 from stepladder.evaluate import mean
 from stepladder.report import drawings, gauges
+from stepladder.report.drawing_files import as_file, effects_drawing
 from stepladder.report.parts import assets, fill, net_filters, net_payload, net_view, script_json
 from stepladder.report.render import Pages, Picture, as_files, net_figures, write_pages
 from stepladder.report.scale import SIGNS, Scale
@@ -70,14 +71,14 @@ def draw(facts: Facts) -> dict[str, Picture]:
         "path": Picture(
             "path.svg",
             "Accuracy against parameters: where the climb stood after each step that changed it",
-            drawings.as_file(drawings.path(story.path(facts), facts["goal"])),
+            as_file(drawings.path(story.path(facts), facts["goal"])),
         )
     }
     if rows:
         found["effects"] = Picture(
             "effects.svg",
             "What each candidate gained, with its interval, the largest gain first",
-            drawings.as_file(drawings.effects(rows, Scale.of(rows))),
+            as_file(effects_drawing(rows, Scale.of(rows))),
         )
     if facts["exhibits"]:
         found |= as_files(net_figures(facts["exhibits"]["best"], facts["exhibits"]["data"]), facts["exhibits"]["data"])
@@ -158,12 +159,11 @@ def _filters() -> dict[str, Any]:
     return {
         "changed": story.changed,
         "changes": changes_text,
-        "colour": _colour,
-        "curves": lambda step: drawings.curves(
-            step["candidates"], [_colour(index) for index in range(len(step["candidates"]))], step["taken"]
-        ),
+        "colour": drawings.colour,
+        "curves": lambda step: drawings.curves(step["candidates"], step["taken"]),
         "difference_text": difference_text,
         "has_curves": lambda step: any(len(row["curve"]) > 1 for row in step["candidates"]),
+        "is_dashed": drawings.is_dashed,
         "open_ones": lambda step: [row for row in step["candidates"] if row["decision"] and row["decision"]["settles"]],
         "parameter_change": parameter_change,
         "range_test": drawings.range_test,
@@ -172,8 +172,3 @@ def _filters() -> dict[str, Any]:
         "sentence": sentence,
         "taken": story.taken,
     }
-
-
-def _colour(index: int) -> str:
-    """Return the colour of a step's candidate; the first, which stood before, is grey."""
-    return f"var(--s{(index - 1) % 6 + 1})" if index else "var(--soft)"
