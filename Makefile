@@ -45,10 +45,10 @@ speed: $(INSTALLED)
 		echo "Lightning, Keras and JAX could not be installed; they are left out"
 	$(BIN)/python benchmarks/speed.py --measure
 
-# The pictures in the README and in docs/: the report of a finished climb on the full MNIST, in headless Chromium.
-REPORT ?= climbs/classic-mnist/report.html
+# The pictures in the README and in docs/: the reports of finished climbs on the full MNIST, in headless Chromium.
+REPORTS ?= climbs/classic-mnist/report.html climbs/full-mnist/report.html
 screenshots: $(INSTALLED)
-	$(BIN)/python docs/screenshots.py $(REPORT)
+	$(BIN)/python docs/screenshots.py $(REPORTS)
 
 # Executes the three notebooks on the full MNIST, in place.
 notebooks: $(INSTALLED)
