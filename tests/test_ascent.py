@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepladder import cli, data
-from stepladder.ascent import AscentOptions, Climber, bare_nets
+from stepladder.advice import Advice
+from stepladder.ascent import STANDS, AscentOptions, Climber, bare_nets
 from stepladder.ascent_facts import DECISIONS
 from stepladder.blueprint import Blueprint
 from stepladder.errors import SpecError, TrainingError
+from stepladder.following import LADDER, follow
 from stepladder.ladder import Goal
 from stepladder.questions import Question, QuestionLadder, load, source
-from stepladder.spec import Recipe
+from stepladder.runs import open_finished
+from stepladder.spec import Experiment, Recipe
 from stepladder.techniques import BUILT_IN, Standing, technique
 from stepladder.workers import Job, train_here
 
@@ -139,6 +143,14 @@ def questions(*keys: str) -> QuestionLadder:
     return ladder.model_copy(update={"steps": tuple(step for step in ladder.steps if step.key in keys)})
 
 
+def train_here_once(jobs: Sequence[Job]) -> None:
+    """Train what is not finished, in this process, and leave out what cannot be trained."""
+    for job in jobs:
+        if not (job.folder / "result.json").is_file():
+            with suppress(TrainingError):
+                train_here(job, lambda event: None, data_dir=None, device=None, threads=1)
+
+
 @pytest.fixture
 def small_nets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start from nets that are made and trained in no time."""
@@ -152,6 +164,8 @@ def small_nets(monkeypatch: pytest.MonkeyPatch) -> None:
         ]
 
     monkeypatch.setattr("stepladder.ascent.bare_nets", two)
+    # What the pre-flight finds is tested where it is made; the climb of a colour folder has a real one.
+    monkeypatch.setattr(Climber, "_check", lambda *_: {"checks": [], "range_test": {"suggested": 0.05}})
 
 
 @pytest.mark.usefixtures("small_nets")
@@ -162,13 +176,11 @@ def test_a_climb_decides_keeps_what_it_decided_and_trains_nothing_twice(tmp_path
     told: list[str] = []
     trained: list[Path] = []
 
-    def train(jobs: list[Job]) -> None:
-        for job in jobs:
-            if not (job.folder / "result.json").is_file():
-                trained.append(job.folder)
-                train_here(job, lambda event: None, data_dir=None, device=None, threads=1)
+    def train(jobs: Sequence[Job]) -> None:
+        trained.extend(job.folder for job in jobs)
+        train_here_once(jobs)
 
-    facts = Climber(options, dataset, tmp_path, train, told.append).climb()  # type: ignore[arg-type]
+    facts = Climber(options, dataset, tmp_path, train, told.append).climb()
     skeleton, normalised = facts["steps"]
     assert [row["name"] for row in normalised["candidates"]] == ["what stands", "batch normalisation"]
     assert normalised["taken"] in ("what stands", "batch normalisation")
@@ -181,7 +193,7 @@ def test_a_climb_decides_keeps_what_it_decided_and_trains_nothing_twice(tmp_path
     assert json.loads((tmp_path / DECISIONS).read_text(encoding="utf-8")) == json.loads(json.dumps(facts))
     assert len(trained) == len(set(trained))
     trained.clear()
-    again = Climber(options, dataset, tmp_path, train, told.append).climb()  # type: ignore[arg-type]
+    again = Climber(options, dataset, tmp_path, train, told.append).climb()
     assert {**again, "seconds": 0} == {**facts, "seconds": 0}
     assert trained == []
 
@@ -211,13 +223,51 @@ def test_a_candidate_that_cannot_be_trained_is_told_and_not_taken(tmp_path: Path
     ladder = QuestionLadder(name="absurd", steps=(step,))
     options = AscentOptions(ladder, Goal(target=1, budget=3000, epochs=1, held=1), seeds=1, holdout_size=500)
 
-    def train(jobs: list[Job]) -> None:
-        for job in jobs:
-            if not (job.folder / "result.json").is_file():
-                with suppress(TrainingError):
-                    train_here(job, lambda event: None, data_dir=None, device=None, threads=1)
-
-    facts = Climber(options, dataset, tmp_path, train, lambda line: None).climb()  # type: ignore[arg-type]
+    facts = Climber(options, dataset, tmp_path, train_here_once, lambda line: None).climb()
     row = facts["steps"][1]["candidates"][1]
     assert "no number any more" in row["failure"]
     assert facts["steps"][1]["taken"] == "what stands"
+
+
+@pytest.mark.usefixtures("small_nets")
+def test_a_climb_that_follows_advice_keeps_the_score(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    dataset = data.load("mnist-sample")
+    asked: list[Path] = []
+
+    def advised(folder: Path, dataset: data.Dataset, budget: int) -> list[Advice]:
+        """Say what helps, what cannot, and what is beyond the goal's epochs, of whichever run."""
+        asked.append(folder)
+        experiment = open_finished(folder).experiment
+
+        def one(title: str, effect: tuple[float, float], **changes: object) -> Advice:
+            values = experiment.model_dump(mode="json")
+            values["net"] = changes.pop("net", values["net"])
+            values["recipe"] |= changes
+            change = Experiment.read(values, "the advice")
+            return Advice("technique", title, "a figure", "everywhere", "now", effect, "nothing", change, "stepladder")
+
+        return [
+            one("more epochs", (1, 2), epochs=2),
+            one("batch normalisation", (5, 90), net=experiment.net.replace("[ReLU] ", "")),
+            one("hardly any steps", (20, 30), learning_rate=1e-6),
+        ]
+
+    monkeypatch.setattr("stepladder.following.advise_run", advised)
+    options = AscentOptions(LADDER, Goal(target=99.9, budget=6000, epochs=1, held=1), seeds=2, holdout_size=500)
+    told: list[str] = []
+    facts = follow(Climber(options, dataset, tmp_path, train_here_once, told.append))
+    skeleton, *steps = facts["steps"]
+    assert skeleton["advice"] is None
+    titles = [step["title"] for step in steps]
+    assert "more epochs" not in titles
+    assert titles[0] == "batch normalisation"
+    assert set(titles) == {"batch normalisation", "hardly any steps"}
+    by_title = {step["title"]: step for step in steps}
+    assert by_title["batch normalisation"]["taken"] == "batch normalisation"
+    assert by_title["batch normalisation"]["advice"]["kept_promise"]
+    assert by_title["batch normalisation"]["advice"]["came"][0] > 5
+    assert not by_title["hardly any steps"]["advice"]["kept_promise"]
+    assert by_title["hardly any steps"]["taken"] == STANDS
+    assert len(set(asked)) == 2
+    assert "    nothing is left to try" in told
+    assert facts["final"]["accuracies"]

@@ -75,13 +75,11 @@ def batch_normalisation(standing: Standing) -> Iterable[Variant]:
 def global_average_pooling(standing: Standing) -> Iterable[Variant]:
     """Average each map before the last layer, in place of weighing each of its places.
 
-    The layers stay as they are, or are widened by what that frees.
+    What that frees goes into wider layers, up to the parameters that the net had: so both are asked for the same price.
     """
     averaged = replace(standing.blueprint, dense=False)
-    yield "global average pooling", standing.with_net(averaged)
-    wider = averaged.widened(standing.image, standing.blueprint.parameters(standing.image) or 0)
-    if wider.widths != averaged.widths:
-        yield "global average pooling, and as many parameters as before", standing.with_net(wider)
+    had = standing.blueprint.parameters(standing.image)
+    yield "global average pooling", standing.with_net(averaged.widened(standing.image, had or standing.budget))
 
 
 def capacity(standing: Standing, shares: Sequence[float] = (0.5, 1.0)) -> Iterable[Variant]:

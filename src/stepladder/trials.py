@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from stepladder.workers import Job
 RATE_FACTORS = (1 / 3, 3.0)
 """What a learning rate is multiplied by where it is tuned again."""
 _TUNING_SHARE = 1 / 3
+_TUNING_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -180,28 +182,34 @@ class Trials:
     def tuned(self, title: str, candidates: Sequence[Named], epochs: int) -> list[Named]:
         """Return the candidates, each with the learning rate that short runs of one seed found to be best.
 
-        A third of the rate, the rate, and three times the rate are tried; the lowest loss on the holdout decides.
+        A third of the rate, the rate, and three times the rate are tried, and where the best is at an end one further;
+        the lowest loss on the holdout decides.
         """
-        short = max(1, round(epochs * _TUNING_SHARE))
-        rated = [
-            [(f"{name}, rate {rate.recipe.learning_rate:g}", rate) for rate in _rates(one)] for name, one in candidates
+        short = _tuning_epochs(epochs)
+        losses: list[dict[float, float]] = [{} for _ in candidates]
+        ahead = [_rates(one) for _, one in candidates]
+        for _ in range(_TUNING_ROUNDS):
+            rated = [
+                (f"{name}, rate {rate.recipe.learning_rate:g}", rate)
+                for (name, _), rates in zip(candidates, ahead, strict=True)
+                for rate in rates
+            ]
+            self.run(f"{title}, learning rate", rated, range(1), short)
+            for found, rates in zip(losses, ahead, strict=True):
+                for rate in rates:
+                    run = self.finished(self.job("", rate, 0, short))
+                    found[rate.recipe.learning_rate] = inf if run is None else run.rows[-1].evaluation_loss
+            ahead = [_further(one, found) for (_, one), found in zip(candidates, losses, strict=True)]
+            if not any(ahead):
+                break
+        return [
+            (name, one.with_rate(min(found, key=found.__getitem__)))
+            for (name, one), found in zip(candidates, losses, strict=True)
         ]
-        self.run(f"{title}, learning rate", [one for group in rated for one in group], range(1), short)
-        found = []
-        for (name, one), group in zip(candidates, rated, strict=True):
-            losses = {}
-            for _, rate in group:
-                run = self.finished(self.job("", rate, 0, short))
-                if run is not None:
-                    losses[rate.recipe.learning_rate] = run.rows[-1].evaluation_loss
-            best = min(losses, key=losses.__getitem__) if losses else one.recipe.learning_rate
-            found.append((name, one.with_rate(best)))
-        return found
 
     def tuning_jobs(self, candidates: Sequence[Named], epochs: int) -> list[Job]:
-        """Return what ``tuned`` would train."""
-        short = max(1, round(epochs * _TUNING_SHARE))
-        return [self.job(name, rate, 0, short) for name, one in candidates for rate in _rates(one)]
+        """Return what ``tuned`` trains first."""
+        return [self.job(name, rate, 0, _tuning_epochs(epochs)) for name, one in candidates for rate in _rates(one)]
 
     def run(self, title: str, candidates: Sequence[Named], seeds: range, epochs: int) -> None:
         """Train candidates with seeds, seed by seed."""
@@ -290,8 +298,21 @@ def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
     return recipe.model_copy(update={"epochs": epochs, "schedule": schedule})
 
 
+def _tuning_epochs(epochs: int) -> int:
+    return max(1, round(epochs * _TUNING_SHARE))
+
+
 def _rates(one: Trial) -> list[Trial]:
     return [one, *(one.with_rate(one.recipe.learning_rate * factor) for factor in RATE_FACTORS)]
+
+
+def _further(one: Trial, losses: Mapping[float, float]) -> list[Trial]:
+    """Return the next rate beyond the best one where that is at an end of those tried, otherwise nothing."""
+    best = min(losses, key=losses.__getitem__)
+    lower, higher = RATE_FACTORS
+    if losses[best] == inf or min(losses) < best < max(losses):
+        return []
+    return [one.with_rate(best * (higher if best == max(losses) else lower))]
 
 
 def _joined(tried: Sequence[Tried]) -> Named | None:
