@@ -45,6 +45,10 @@ DATA: dict[str, tuple[dict[str, Any], int, tuple[str, ...], tuple[int, ...]]] = 
     "mnist": (FULL, 10_000, tuple(NETS)[:2], (0,)),
 }
 """Recipe, held-out images, nets and seeds of the grid."""
+SETTINGS = {
+    "mnist-sample": "MNIST sample: 4 epochs, batch 32, 3,000 images, 1,000 held out, two seeds a rate.",
+    "mnist": "Full MNIST: 1 epoch, batch 128, 10,000 held out, one seed a rate.",
+}
 TESTS = (0, 1, 2)
 """Seeds of the range tests."""
 NEAR = 3.0
@@ -116,9 +120,16 @@ def measured(row: dict[str, Any]) -> dict[str, Any]:
 
 def page(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     """Return the page of the rows: a line for each net, optimiser and schedule, and in how many it came near."""
+    known = {key(row): row for row in rows}
     cases: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in rows:
+    for row in wanted():
         cases.setdefault((row["data"], row["net"], row["optimiser"], row["schedule"]), []).append(row)
+    # A case of which rows are missing says nothing yet.
+    cases = {
+        case: [known[key(row)] for row in some]
+        for case, some in cases.items()
+        if all(key(row) in known for row in some)
+    }
     table, distances, lost = [], [], []
     for (name, net, optimiser, schedule), found in cases.items():
         runs: dict[float, list[float]] = {}
@@ -146,10 +157,10 @@ def page(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
             "`--render` the command measures what has no row.",
             "",
             f"Best learning rate of a grid of {len(SGD)} rates, each about three times the one before, by accuracy on "
-            "held-out images at the last epoch, against what `stepladder rates` suggests with three seeds. MNIST "
-            "sample: 4 epochs, batch 32, 3,000 images, 1,000 held out, two seeds a rate. Full MNIST: 1 epoch, batch "
-            "128, 10,000 held out, one seed a rate. With Muon the matrices' rate is a fifth. The last column is what "
-            "the rate of the grid that is nearest to the suggestion falls short of the best, in points.",
+            "held-out images at the last epoch, against what `stepladder rates` suggests with three seeds. "
+            + " ".join(text for name, text in SETTINGS.items() if any(case[0] == name for case in cases))
+            + " With Muon the matrices' rate is a fifth. The last column is what the rate of the grid that is nearest "
+            "to the suggestion falls short of the best, in points.",
             "",
             f"The suggestion was within a factor of {NEAR:g} of the best rate in {near} of {len(distances)} tests; "
             f"the median distance is a factor of {median(distances):.1f}. What it costs: {median(lost):.1f} points in "

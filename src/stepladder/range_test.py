@@ -20,9 +20,11 @@ LEAST_STEPS = 20
 _RANGES = {"sgd": (1e-4, 10.0), "muon": (1e-4, 10.0), "adam": (1e-5, 1.0), "adamw": (1e-5, 1.0)}
 _WIDTH = 0.15
 """Width of the smoothing, as the standard deviation of its bell, in powers of ten of the rate."""
-_FALLEN, _FALLEN_AT_PEAK = 0.8, 0.9
-"""Share of its fall that the loss has behind it at the rate that is suggested: one for the whole run, and one that the
-schedule comes down from."""
+_FALLEN = 0.9
+"""Share of its fall that the loss has behind it at the rate that is suggested."""
+_BELOW, _BELOW_AT_PEAK = 4.0, 2.0
+"""How many times below the highest the suggested rate stays: one for the whole run, and one that the schedule comes
+down from."""
 _BEGUN = 0.1
 _DIVERGED = 3.0
 """How many times its lowest the loss may become before the test ends."""
@@ -42,8 +44,8 @@ class RangeTest:
         raw_losses: the mean loss of each step's batch before the step.
         losses: the same, smoothed over neighbouring rates.
         suggested: the learning rate to train with, at its highest where the schedule changes it: where the loss has
-            four fifths of its fall behind it, or nine tenths if the schedule comes down from there; two digits, like
-            the next two.
+            nine tenths of its fall behind it, but at most a quarter of ``highest``, or half if the schedule comes down
+            from there; two digits, like the next two.
         lowest: the rate from which on the loss falls.
         highest: the rate above which the loss falls no more.
         learns: whether the loss fell by at least a twentieth. If not, no rate is known to be worth more than another:
@@ -163,8 +165,9 @@ def _judged(rates: numpy.ndarray, losses: list[float], recipe: Recipe) -> RangeT
         return float(taken[int(numpy.argmax(smooth[: bottom + 1] <= start - share * fall))])
 
     if learns:
-        share = _FALLEN if recipe.schedule.kind == "constant" else _FALLEN_AT_PEAK
-        lowest, suggested, highest = after(_BEGUN), after(share), float(taken[bottom])
+        below = _BELOW if recipe.schedule.kind == "constant" else _BELOW_AT_PEAK
+        lowest, highest = after(_BEGUN), float(taken[bottom])
+        suggested = max(lowest, min(after(_FALLEN), highest / below))
     else:
         harmless = numpy.flatnonzero(smooth <= (1 + _HARM) * start)
         highest = float(taken[harmless[-1]]) if len(harmless) else float(rates[0])
