@@ -118,7 +118,6 @@ def _view(facts: Facts) -> Facts:
             "judged": len(outcomes) - outcomes.count("open"),
             "open": outcomes.count("open"),
         },
-        "seeds_count": facts["seeds"],
         "signs": SIGNS,
         "standing": standing,
         "tally": tally,
