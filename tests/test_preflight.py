@@ -200,3 +200,12 @@ def test_bad_input_is_refused_before_anything_is_trained() -> None:
     for words in ([NET, "--format", "xml"], [NET, "--sheet", "inputs.gif"], ["8C3 GAP 7C1"], ["8Q3"]):
         ran = CliRunner().invoke(app, ["preflight", *words, "--data", "mnist-sample"])
         assert isinstance(ran.exception, SpecError), ran.output
+
+
+def test_a_batch_as_large_as_the_data_set_is_not_looked_at_whole(
+    sample: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepladder.short_training._VALUES", 28 * 28 * 100)
+    chosen = experiment(batch_size=4000, augmentation={"rotation": 5})
+    materials = prepare(chosen, sample, torch.device("cpu"))
+    assert len(first_inputs(chosen, materials, 1024).values) == 100

@@ -29,6 +29,7 @@ _LEAST_BATCH = 16
 _WORK = 3e10
 """Multiply-accumulates, forward, that a short training takes at most, but for its least batch: seconds on one core."""
 _VALUES = 16_000_000
+"""Numbers that inputs are made of, at most: 64 MB."""
 _NO_AVERAGE: dict[str, Any] = {"averaging": 0.0, "tail_averaging": 0.0, "lookahead": 0}
 
 
@@ -72,14 +73,15 @@ def first_inputs(experiment: Experiment, materials: Materials, count: int) -> In
     passes = PlainPasses(torch.nn.Identity(), [], recipe, training, materials.normalisation, experiment.seed)
     order = image_order(experiment.seed, 0, len(training)).to(training.pixels.device)
     batches = torch.split(order, recipe.batch_size)[: -(-count // recipe.batch_size)]
+    if training.pixels[0].numel() * len(batches[0]) > _VALUES:
+        batches = (batches[0][:count],)  # a batch as large as that is not augmented whole for a few of its images
     values = torch.cat([passes.prepare(chosen, 0, step) for step, chosen in enumerate(batches)])[:count]
     return Inputs(values.cpu(), training.labels[order[:count]].cpu())
 
 
 def first_steps(experiment: Experiment, materials: Materials, device: torch.device) -> tuple[float, bool]:
     """Return the mean loss of the untrained net over a few batches, and whether it gives probabilities."""
-    recipe = experiment.recipe
-    size = _affordable(experiment, materials, _FIRST_STEPS, recipe.batch_size)
+    size = _affordable(experiment, materials, _FIRST_STEPS, min(experiment.recipe.batch_size, 4 * _BATCH))
     loop = build_loop(_with(experiment, batch_size=size, **_NO_AVERAGE), materials, device)
     # A learning rate of 0 leaves the weights as they are.
     loss = fmean(step.loss for step in take_steps(loop, [0.0] * _FIRST_STEPS))
