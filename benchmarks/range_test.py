@@ -130,7 +130,7 @@ def page(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         for case, some in cases.items()
         if all(key(row) in known for row in some)
     }
-    table, distances, lost = [], [], []
+    table, distances, lost, learned = [], [], [], []
     for (name, net, optimiser, schedule), found in cases.items():
         runs: dict[float, list[float]] = {}
         for row in found:
@@ -143,11 +143,11 @@ def page(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         loss = [accuracies[best] - accuracies[rate] for rate in nearest]
         distances += [max(one / best, best / one) for one in suggested]
         lost += loss
+        learned += [row["learns"] for row in found if row["what"] == "range test"]
         table.append(
             f"| {name} | {net} | {optimiser} | {schedule} | {best:.2g} | {accuracies[best]:.1f} | "
             f"{', '.join(f'{one:g}' for one in suggested)} | {mean(loss):.1f} |"
         )
-    near = sum(distance <= NEAR for distance in distances)
     place = head["environment"]
     return "\n".join(
         [
@@ -162,9 +162,15 @@ def page(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
             + " With Muon the matrices' rate is a fifth. The last column is what the rate of the grid that is nearest "
             "to the suggestion falls short of the best, in points.",
             "",
-            f"The suggestion was within a factor of {NEAR:g} of the best rate in {near} of {len(distances)} tests; "
-            f"the median distance is a factor of {median(distances):.1f}. What it costs: {median(lost):.1f} points in "
-            f"the median, {mean(lost):.1f} in the mean, {max(lost):.1f} at worst.",
+            _summary("All tests", distances, lost),
+            "",
+            _summary(
+                "Those in which the loss fell (`learns`)",
+                [one for one, does in zip(distances, learned, strict=True) if does],
+                [one for one, does in zip(lost, learned, strict=True) if does],
+            ),
+            "",
+            "The rule was chosen on these rows, so other nets and data may do worse.",
             "",
             "| data | net | optimiser | schedule | best rate | accuracy | suggested | short by |",
             "| :-- | :-- | :-- | :-- | --: | --: | --: | --: |",
@@ -173,6 +179,15 @@ def page(head: dict[str, Any], rows: list[dict[str, Any]]) -> str:
             f"{place['processor']}, one thread, stepladder {place['stepladder']}, torch {place['torch']}.",
             "",
         ]
+    )
+
+
+def _summary(which: str, distances: list[float], lost: list[float]) -> str:
+    near = sum(distance <= NEAR for distance in distances)
+    return (
+        f"{which}: within a factor of {NEAR:g} of the best rate in {near} of {len(distances)}; the median distance is "
+        f"a factor of {median(distances):.1f}. What it costs: {median(lost):.1f} points in the median, "
+        f"{mean(lost):.1f} in the mean, {max(lost):.1f} at worst."
     )
 
 
