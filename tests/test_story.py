@@ -21,6 +21,8 @@ from stepladder import data, story
 from stepladder.ascent_facts import DECISIONS
 from stepladder.cli import app
 from stepladder.errors import RunError
+from stepladder.pictures.draw import subject_of
+from stepladder.predict import run_folder
 from stepladder.report import write_report
 from stepladder.report.drawings import AccuracyAxis
 from stepladder.report.scale import Scale
@@ -209,6 +211,13 @@ def test_a_climb_under_way_is_told_as_far_as_it_has_come(tmp_path: Path) -> None
     assert "97.25 ± 0.35% on held-out images so far" in text
     assert "Under way" in text
     assert "on the test set" not in text
+
+
+def test_what_is_asked_of_a_climb_is_asked_of_its_final_net(folder: Path, tmp_path: Path) -> None:
+    assert run_folder(folder) == folder / "runs" / "final"
+    assert subject_of(str(folder)).word == "a run"
+    with pytest.raises(RunError, match="no final net yet"):
+        run_folder(keep(tmp_path, climb()))
 
 
 def test_a_step_with_nothing_to_try_says_so(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 
-from stepladder import facts
+from stepladder import facts, story
 from stepladder.data.pictures import as_input
 from stepladder.errors import DataError, StepladderError
 from stepladder.handwriting import prepare
@@ -76,11 +76,13 @@ def predict(folder: Path, paths: Iterable[str]) -> list[Answer]:
 
 
 def run_folder(folder: Path) -> Path:
-    """Return the folder itself, or, if a climb is kept there, that of the first run of its last step.
+    """Return the folder itself, or, if a climb is kept there, that of the first run of its last step or final net.
 
     Raises:
-        RunError: if the climb's facts are damaged, or of a later format.
+        RunError: if the climb's facts are damaged, or of a later format, or there is no final net yet.
     """
+    if story.is_story(folder):
+        return story.final_run(folder)
     if (folder / facts.FACTS).is_file():
         return folder / str(facts.read(folder)["steps"][-1]["runs"][0]["folder"])
     return folder

@@ -66,6 +66,22 @@ def read(folder: Path) -> Facts:
     return facts | {"exhibits": exhibits}
 
 
+def final_run(folder: Path) -> Path:
+    """Return the folder of the final net's first run.
+
+    Raises:
+        RunError: if the climb is under way, or its facts are damaged.
+    """
+    final = ascent_facts.read(folder).get("final")
+    if not final:
+        raise RunError(
+            "this climb is under way and has no final net yet",
+            given=str(folder),
+            repair="start its command again, or name one of the folders in its runs",
+        )
+    return folder / "runs" / str(final["runs"][0])
+
+
 def gather(folder: Path, facts: Mapping[str, Any], dataset: Dataset) -> Path:
     """Write what the report shows of the final net, from its first run, beside the decisions; return the file's path.
 

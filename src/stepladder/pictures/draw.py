@@ -207,8 +207,10 @@ def _is_ink(data: Facts) -> bool:
 
 
 def _of_folder(text: str, path: Path) -> Subject:
-    from stepladder import facts
+    from stepladder import facts, story
 
+    if story.is_story(path):
+        path = story.final_run(path)
     if (path / facts.FACTS).is_file():
         return Subject(text, "a climb", KINDS, facts=facts.read(path))
     if not (path / "experiment.toml").is_file():
