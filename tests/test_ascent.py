@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -88,8 +89,17 @@ def test_variants_differ_from_what_stands_fit_and_stay_below_the_budget(question
 
 
 def test_what_does_not_fit_the_budget_is_not_tried() -> None:
-    tight = replace(STANDING, budget=BARE.parameters(IMAGE) or 0)
+    narrowest = replace(BARE, widths=(2, 2, 2, 2))
+    tight = replace(STANDING, blueprint=narrowest, budget=(narrowest.parameters(IMAGE) or 0) + 1)
     assert [name for name, _ in load("full").steps[0].variants(tight)] == []
+
+
+def test_batch_normalisation_without_room_for_its_parameters_narrows_the_layers() -> None:
+    tight = replace(STANDING, budget=(BARE.parameters(IMAGE) or 0) + 1)
+    ((_, normed),) = load("full").steps[0].variants(tight)
+    assert normed.blueprint.norm
+    assert sum(normed.blueprint.widths) < sum(BARE.widths)
+    assert (normed.blueprint.parameters(IMAGE) or 0) < tight.budget
 
 
 @pytest.mark.parametrize(
@@ -143,12 +153,15 @@ def questions(*keys: str) -> QuestionLadder:
     return ladder.model_copy(update={"steps": tuple(step for step in ladder.steps if step.key in keys)})
 
 
+read = cache(data.load)
+
+
 def train_here_once(jobs: Sequence[Job]) -> None:
     """Train what is not finished, in this process, and leave out what cannot be trained."""
     for job in jobs:
         if not (job.folder / "result.json").is_file():
             with suppress(TrainingError):
-                train_here(job, lambda event: None, data_dir=None, device=None, threads=1)
+                train_here(job, lambda event: None, data_dir=None, device=None, threads=1, load=read)
 
 
 @pytest.fixture
@@ -156,7 +169,7 @@ def small_nets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start from nets that are made and trained in no time."""
 
     def two(dataset: data.Dataset, options: AscentOptions) -> list[tuple[str, Standing]]:
-        bodies = {"early": ("C3", "MP4", "C3"), "late": ("C3", "C3", "MP4")}
+        bodies = {"early": ("C3", "MP2", "C3"), "late": ("C3", "C3", "MP2")}
         recipe = Recipe(epochs=options.goal.epochs, learning_rate=0.05)
         return [
             (name, Standing(Blueprint(body, (4, 4), 10), recipe, dataset.input_shape, options.goal.budget))
@@ -170,9 +183,9 @@ def small_nets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small_nets")
 def test_a_climb_decides_keeps_what_it_decided_and_trains_nothing_twice(tmp_path: Path) -> None:
-    dataset = data.load("mnist-sample")
+    dataset = read("digits")
     goal = Goal(target=50, budget=6000, epochs=1, held=1)
-    options = AscentOptions(questions("batch-normalisation"), goal, seeds=2, holdout_size=500)
+    options = AscentOptions(questions("batch-normalisation"), goal, seeds=2, holdout_size=300)
     told: list[str] = []
     trained: list[Path] = []
 
@@ -187,6 +200,10 @@ def test_a_climb_decides_keeps_what_it_decided_and_trains_nothing_twice(tmp_path
     assert normalised["candidates"][0]["net"] == next(
         row["net"] for row in skeleton["candidates"] if row["name"] == skeleton["taken"]
     )
+    # Nothing stands before the first step: the others are measured against the best skeleton.
+    assert (
+        skeleton["candidates"][0]["name"] == max(skeleton["candidates"], key=lambda row: sum(row["accuracies"]))["name"]
+    )
     assert facts["net"] == next(row["net"] for row in normalised["candidates"] if row["name"] == normalised["taken"])
     assert all(len(row["accuracies"]) == 2 for step in facts["steps"] for row in step["candidates"])
     assert facts["final"]["parameters"] < goal.budget
@@ -199,7 +216,7 @@ def test_a_climb_decides_keeps_what_it_decided_and_trains_nothing_twice(tmp_path
 
 
 def test_bare_nets_have_nothing_but_convolutions_poolings_and_a_linear_layer() -> None:
-    dataset = data.load("mnist-sample")
+    dataset = read("mnist-sample")
     options = AscentOptions(load("full"), Goal(budget=8000, epochs=1))
     nets = [one.blueprint for _, one in bare_nets(dataset, options)]
     assert len(nets) >= 2
@@ -215,13 +232,13 @@ def test_bare_nets_have_nothing_but_convolutions_poolings_and_a_linear_layer() -
 
 @pytest.mark.usefixtures("small_nets")
 def test_a_candidate_that_cannot_be_trained_is_told_and_not_taken(tmp_path: Path) -> None:
-    dataset = data.load("mnist-sample")
+    dataset = read("digits")
     step = Question(
         key="rate", title="Rate", question="?", technique="recipe",
         options={"changes": {"absurd": {"learning_rate": 1e12}}},
     )  # fmt: skip
     ladder = QuestionLadder(name="absurd", steps=(step,))
-    options = AscentOptions(ladder, Goal(target=1, budget=3000, epochs=1, held=1), seeds=1, holdout_size=500)
+    options = AscentOptions(ladder, Goal(target=1, budget=3000, epochs=1, held=1), seeds=1, holdout_size=300)
 
     facts = Climber(options, dataset, tmp_path, train_here_once, lambda line: None).climb()
     row = facts["steps"][1]["candidates"][1]
@@ -231,7 +248,7 @@ def test_a_candidate_that_cannot_be_trained_is_told_and_not_taken(tmp_path: Path
 
 @pytest.mark.usefixtures("small_nets")
 def test_a_climb_that_follows_advice_keeps_the_score(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    dataset = data.load("mnist-sample")
+    dataset = read("digits")
     asked: list[Path] = []
 
     def advised(folder: Path, dataset: data.Dataset, budget: int) -> list[Advice]:
@@ -248,12 +265,14 @@ def test_a_climb_that_follows_advice_keeps_the_score(monkeypatch: pytest.MonkeyP
 
         return [
             one("more epochs", (1, 2), epochs=2),
-            one("batch normalisation", (5, 90), net=experiment.net.replace("[ReLU] ", "")),
+            one("batch normalisation", (5, 90), net=experiment.net.replace("[ReLU] ", ""), learning_rate=0.05),
             one("hardly any steps", (20, 30), learning_rate=1e-6),
         ]
 
     monkeypatch.setattr("stepladder.following.advise_run", advised)
-    options = AscentOptions(LADDER, Goal(target=99.9, budget=6000, epochs=1, held=1), seeds=2, holdout_size=500)
+    # Skeletons hardly learn, so that what helps is sure to be kept.
+    monkeypatch.setattr(Climber, "_check", lambda *_: {"checks": [], "range_test": {"suggested": 1e-5}})
+    options = AscentOptions(LADDER, Goal(target=99.9, budget=6000, epochs=1, held=1), seeds=2, holdout_size=300)
     told: list[str] = []
     facts = follow(Climber(options, dataset, tmp_path, train_here_once, told.append))
     skeleton, *steps = facts["steps"]
@@ -271,3 +290,40 @@ def test_a_climb_that_follows_advice_keeps_the_score(monkeypatch: pytest.MonkeyP
     assert len(set(asked)) == 2
     assert "    nothing is left to try" in told
     assert facts["final"]["accuracies"]
+
+
+@pytest.mark.usefixtures("small_nets")
+def test_a_climb_that_is_extended_by_a_seed_trains_that_seed_alone(tmp_path: Path) -> None:
+    dataset = read("digits")
+    goal = Goal(target=50, budget=6000, epochs=1, held=1)
+    trained: list[int] = []
+
+    def train(jobs: Sequence[Job]) -> None:
+        trained.extend(job.experiment.seed for job in jobs)
+        train_here_once(jobs)
+
+    for seeds in (1, 2):
+        trained.clear()
+        options = AscentOptions(questions("dropout"), goal, seeds=seeds, holdout_size=300)
+        facts = Climber(options, dataset, tmp_path, train, lambda line: None).climb()
+        assert set(trained) == {seeds - 1}
+    assert len(facts["final"]["accuracies"]) == 2
+
+
+def test_a_technique_of_ones_own_is_one_entry_point(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "def smaller_batches(standing, size=32):\n"
+        "    yield f'batches of {size}', standing.with_recipe(batch_size=size)\n",
+        encoding="utf-8",
+    )
+    package = tmp_path / "mine-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n", encoding="utf-8")
+    (package / "entry_points.txt").write_text(
+        "[stepladder.techniques]\nsmaller-batches = mine:smaller_batches\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    question = Question(key="batch", title="Batch", question="?", technique="smaller-batches", options={"size": 16})
+    [(name, variant)] = question.variants(STANDING)
+    assert name == "batches of 16"
+    assert variant.recipe.batch_size == 16

@@ -77,13 +77,13 @@ def ascend(asked: Request) -> None:
 
     from stepladder import precision
     from stepladder.ascent import AscentOptions, Climber, bare_nets
-    from stepladder.ascent_page import page, verdict
     from stepladder.data import short_name
-    from stepladder.files import write_text
     from stepladder.following import AUTO, LADDER, follow
     from stepladder.ladder import Goal
     from stepladder.progress import clock, display
     from stepladder.questions import load as load_ladder
+    from stepladder.report import write_story
+    from stepladder.story import verdict
     from stepladder.workers import Pool, execute, usable_cores
 
     # Mistakes in it are found before the data is looked for.
@@ -129,8 +129,9 @@ def ascend(asked: Request) -> None:
     with interruptible(), Pool() as pool:
         climber = Climber(options, dataset, place, train, tell)
         facts = follow(climber) if asked.ladder == AUTO else climber.climb()
-    write_text(place / "report.md", page(facts))
-    tell(f"{verdict(facts)}\nnet: {facts['net']}\nreport: {place / 'report.md'}\ntime: {clock(facts['seconds'])}")
+    pages = write_story(place, dataset)
+    tell(f"{verdict(facts)}\nnet: {facts['net']}\nreport: {pages.html}\n        {pages.markdown}")
+    tell(f"time: {clock(facts['seconds'])}")
 
 
 def read_time(text: str) -> float:
