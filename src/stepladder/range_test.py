@@ -2,8 +2,8 @@
 
 What was seen (results/range-test.md, four nets, three optimisers, a constant and a one-cycle rate on the MNIST sample):
 where the loss fell during the test, the suggested rate was within a factor of 3 of the best of a grid in 51 of 66
-tests, and cost nothing in the median and 4.1 points at worst. A deep net without batch normalisation hardly learns in so
-few steps at any rate; then the test says so (``learns``).
+tests, and cost nothing in the median and 4.1 points at worst. A deep net without batch normalisation hardly learns in
+so few steps at any rate; then the test says so (``learns``).
 """
 
 from __future__ import annotations
