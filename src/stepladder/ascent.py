@@ -184,7 +184,9 @@ class Climber:
         if question.tune_rate:
             stands = [] if question is SKELETON else list(candidates[:1])
             candidates = stands + self.trials.tuned(question.title, candidates[len(stands) :], effort.epochs)
-        answer = self.trials.answer(question.title, candidates, effort, combine=question.combine)
+        answer = self.trials.answer(
+            question.title, candidates, effort, combine=question.combine, stands=question is not SKELETON
+        )
         rung = Rung(question, answer, level, effort, self.trials.new_seconds(), range_test, advice)
         self.rungs.append(rung)
         for row in answer.tried:

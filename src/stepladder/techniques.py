@@ -68,8 +68,15 @@ Technique = Callable[..., Iterable[Variant]]
 
 
 def batch_normalisation(standing: Standing) -> Iterable[Variant]:
-    """Scale each channel to mean 0 and deviation 1 over the batch, after every convolution."""
-    yield "batch normalisation", standing.with_net(replace(standing.blueprint, norm=True))
+    """Scale each channel to mean 0 and deviation 1 over the batch, after every convolution.
+
+    Where there is no room in the budget for its own parameters, all layers are narrowed alike.
+    """
+    normed = replace(standing.blueprint, norm=True)
+    parameters = normed.parameters(standing.image)
+    if parameters is not None and parameters >= standing.budget:
+        normed = normed.widened(standing.image, standing.budget)
+    yield "batch normalisation", standing.with_net(normed)
 
 
 def global_average_pooling(standing: Standing) -> Iterable[Variant]:

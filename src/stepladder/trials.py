@@ -131,7 +131,15 @@ class Trials:
         self._asked: list[Job] = []
         self._counted: set[Path] = set()
 
-    def answer(self, title: str, candidates: Sequence[Named], effort: Effort, *, combine: bool = False) -> Answer:
+    def answer(
+        self,
+        title: str,
+        candidates: Sequence[Named],
+        effort: Effort,
+        *,
+        combine: bool = False,
+        stands: bool = True,
+    ) -> Answer:
         """Return what the candidates are worth against the first of them, which is what stands.
 
         All are trained with the first seed. Those that are surely not worthwhile then are trained no more, which costs
@@ -142,20 +150,25 @@ class Trials:
             candidates: what stands, then what could be instead; names all different.
             effort: seeds and epochs.
             combine: whether those that seem to gain are joined to one more candidate.
+            stands: whether the first one stands. If none does yet, the best one on the holdout comes first.
 
         Raises:
             TrainingError: if none can be trained.
         """
         everyone = list(candidates)
         self.run(title, everyone, range(1), effort.epochs)
+        if not stands:
+            # Others are measured against it: a first one that came apart with one seed would leave nothing to decide.
+            self.run(title, everyone, range(1, effort.seeds), effort.epochs)
+            everyone.sort(key=lambda one: -self._accuracy(one[1], effort))
         left = self._promising(everyone, effort.epochs)
         self.run(title, left, range(1, effort.seeds), effort.epochs)
-        tried = [self._tried(name, one, candidates[0][1], effort) for name, one in everyone]
+        tried = [self._tried(name, one, everyone[0][1], effort) for name, one in everyone]
         if combine:
             joined = _joined(tried)
             if joined is not None:
                 self.run(title, [joined], range(effort.seeds), effort.epochs)
-                tried.append(self._tried(*joined, candidates[0][1], effort))
+                tried.append(self._tried(*joined, everyone[0][1], effort))
         able = [
             Candidate(
                 name=one.name,
@@ -241,6 +254,12 @@ class Trials:
     def finished(self, job: Job) -> FinishedRun | None:
         """Return a job's run; None if it is not finished, or could not be trained."""
         return open_finished(job.folder) if (job.folder / "result.json").is_file() else None
+
+    def _accuracy(self, one: Trial, effort: Effort) -> float:
+        """Return the mean accuracy of a trial's finished runs on the holdout, in percent; -1 where there are none."""
+        runs = [self.finished(self.job("", one, seed, effort.epochs)) for seed in range(effort.seeds)]
+        found = [run.rows[-1].evaluation_accuracy for run in runs if run is not None]
+        return mean(found) if found else -1.0
 
     def _promising(self, candidates: Sequence[Named], epochs: int) -> list[Named]:
         """Return what stands, and what the first seed does not show to be worth nothing."""
