@@ -258,10 +258,13 @@ def _labels(
     # A net that learned wrong labels by heart contradicts none of them; then the neighbours alone are asked.
     by_heart = 4 * int(both.sum()) < int(outvoted.sum())
     named = torch.nonzero(outvoted if by_heart else agreed).flatten()
+    known = 100 * float((votes.winner == images.labels).float().mean())
+    if known < neighbours.TRUSTED:
+        named = named[:0]
     order = named[torch.argsort(surest[named], descending=True, stable=True)][:_DOUBTFUL]
     return LabelFacts(
         count=len(images),
-        neighbours=100 * float((votes.winner == images.labels).float().mean()),
+        neighbours=known,
         outvoted=float(outvoted.float().mean()),
         contradicted=float(contradicted.float().mean()),
         both=float(both.float().mean()),

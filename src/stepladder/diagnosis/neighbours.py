@@ -14,6 +14,8 @@ are outvoted with its own labels, and 7.4% when a tenth of the labels is shuffle
 MAJORITY = 5
 """Neighbours that are enough where the net says the same. With a tenth of the MNIST sample's labels shuffled, nine in
 ten of the wrong ones are found so, and 97% of those found are wrong."""
+TRUSTED = 70.0
+"""Accuracy in percent from which neighbours are listened to about single images."""
 _LARGEST_SIDE = 16
 _PIECE = 512
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
+from stepladder.diagnosis.neighbours import TRUSTED
 from stepladder.diagnosis.values import AugmentationEffect, Facts
 from stepladder.rules.base import Advice, Rule, accuracy, advice, is_at_chance, off_scale, room, shares, with_recipe
 
@@ -13,8 +14,6 @@ OUTVOTED = 0.04
 is, 0.6% on digits."""
 BOTH = 0.01
 """The same where net and neighbours name the same other class: at most 0.3% in sound and in badly trained runs."""
-_TRUSTED = 70.0
-"""Accuracy in percent from which pixel neighbours are listened to about single images."""
 LOOKALIKE = 0.15
 """Share of the images changed by one kind that look like another class: 2% to 3% after small rotations."""
 _PAIR = 0.25
@@ -57,7 +56,7 @@ def doubtful(facts: Facts) -> Iterable[Advice]:
     Proposes a look at the images that it names.
     """
     labels = facts.labels
-    if labels.neighbours < _TRUSTED:
+    if labels.neighbours < TRUSTED:
         return
     memorised = facts.train is not None and facts.train.accuracy > 99
     if labels.both < BOTH and not (memorised and labels.outvoted >= OUTVOTED):
@@ -146,7 +145,7 @@ def destroyed(facts: Facts) -> Iterable[Advice]:
 def _misleads(effect: AugmentationEffect, facts: Facts) -> bool:
     return (
         effect.kind in _TURNS
-        and facts.labels.neighbours >= _TRUSTED
+        and facts.labels.neighbours >= TRUSTED
         and effect.lookalike >= LOOKALIKE
         and bool(effect.confusions)
         and effect.confusions[0].share >= _PAIR
