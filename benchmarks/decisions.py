@@ -24,7 +24,7 @@ from decision_runs import RUNS
 from decision_worlds import Batch, World, fit, moments, simulate
 from stepladder import environment
 from stepladder.files import write_text
-from stepladder.noise import noise
+from stepladder.noise import RUN_SPREAD, noise
 
 ROWS = Path(__file__).parents[1] / "results" / "decisions.jsonl"
 SEEDS = (1, 2, 3, 5, 10)
@@ -84,9 +84,9 @@ def judge(batches: Iterator[Batch], count: int) -> Iterator[tuple[dict[str, Any]
     """Yield what is counted and, a batch at a time, whether it happened in each step."""
     for batch in batches:
         at_looks = []
-        first = noise(batch.answers[..., :1, :], batch.wrong(1), count)
-        # As a climb does: what is surely not worthwhile after one seed is trained no more.
-        running = first.difference + first.half(LEVEL) >= MARGIN / 100
+        # As stepladder.decide.is_hopeless: what seems surely worse after one seed is trained no more.
+        first = noise(batch.answers[..., :1, :], batch.wrong(1), count, lone_spread=RUN_SPREAD)
+        running = first.difference + first.half(LEVEL) >= 0
         for seeds in SEEDS:
             found = noise(batch.answers[..., :seeds, :], batch.wrong(seeds), count)
             chances, half = found.chance(), found.half(LEVEL)

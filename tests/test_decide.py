@@ -19,7 +19,7 @@ import decisions
 import stepladder.noise
 from stepladder.compare import by_image
 from stepladder.data import Dataset
-from stepladder.decide import Candidate, Correctness, Decision, choose, decide
+from stepladder.decide import Candidate, Correctness, Decision, choose, decide, is_hopeless
 from stepladder.errors import RunError, SpecError
 from stepladder.noise import LONE_SPREAD, RUN_SPREAD, noise
 from stepladder.spec import Experiment
@@ -298,6 +298,18 @@ def test_several_candidates_have_to_pass_holms_levels() -> None:
     assert beside.level == 0.05 / 4
     assert beside.low < alone.low
     assert "97.5% interval" in beside.reason
+
+
+def test_one_seed_gives_up_what_is_far_worse_and_nothing_that_may_be_worth_something() -> None:
+    one = BASELINE[:1]
+    assert is_hopeless(one, runs(300))
+    assert not is_hopeless(one, runs(105))
+    assert not is_hopeless(one, runs(60))
+    # A smaller net may lose the margin: 20 of 10,000 images.
+    assert is_hopeless(one, runs(130))
+    assert not is_hopeless(one, runs(130), simpler="candidate")
+    # The verdict on one seed takes runs to lie further apart, and says that nothing is settled.
+    assert decide(one, runs(130)).verdict == "undecided"
 
 
 def test_one_that_was_given_up_is_dropped_never_kept_and_costs_the_others_nothing() -> None:

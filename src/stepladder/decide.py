@@ -14,7 +14,7 @@ from typing import Literal
 import numpy
 
 from stepladder.errors import RunError, SpecError
-from stepladder.noise import PRIOR_SEEDS, Correctness, Noise, noise
+from stepladder.noise import LONE_SPREAD, PRIOR_SEEDS, RUN_SPREAD, Correctness, Noise, noise
 
 LEVEL = 0.05
 """How often a step may keep a candidate that is worth nothing."""
@@ -88,6 +88,29 @@ def decide(
     measured, images = _measure(baseline, candidate)
     needed = -worthwhile if simpler == "candidate" else 0.0
     return _judge(measured, images, needed, worthwhile, level)
+
+
+def is_hopeless(
+    baseline: Sequence[Correctness],
+    candidate: Sequence[Correctness],
+    *,
+    simpler: Literal["baseline", "candidate"] = "baseline",
+    worthwhile: float = WORTHWHILE,
+    level: float = LEVEL,
+) -> bool:
+    """Return whether runs of one seed speak so clearly against a candidate that more would be wasted on it.
+
+    So it is where it seems surely worse than would do, if runs lie no further apart than those of good schedules. That
+    keeps nothing useless; where runs lie further apart, it may give up what is worth something.
+
+    Raises:
+        RunError: if runs are missing, or do not have the same seeds and images.
+        SpecError: if a number is out of range.
+    """
+    _check(worthwhile, level)
+    measured, _ = _measure(baseline, candidate, lone_spread=RUN_SPREAD)
+    needed = -worthwhile if simpler == "candidate" else 0.0
+    return bool(100 * float(measured.difference.item() + measured.half(level).item()) < needed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +221,9 @@ def _of_seeds(baseline: Sequence[Correctness], candidate: Sequence[Correctness])
     return baseline if len(candidate) >= len(baseline) else [run for run in baseline if run.seed in seeds]
 
 
-def _measure(baseline: Sequence[Correctness], candidate: Sequence[Correctness]) -> tuple[Noise, int]:
+def _measure(
+    baseline: Sequence[Correctness], candidate: Sequence[Correctness], lone_spread: float = LONE_SPREAD
+) -> tuple[Noise, int]:
     sides = [{run.seed: run for run in side} for side in (baseline, candidate)]
     seeds = sorted(sides[0])
     if not seeds or seeds != sorted(sides[1]) or len(baseline) + len(candidate) != 2 * len(seeds):
@@ -219,7 +244,7 @@ def _measure(baseline: Sequence[Correctness], candidate: Sequence[Correctness]) 
     answers = after.astype(numpy.int8) - before.astype(numpy.int8)
     count = answers.shape[-1]
     wrong = numpy.array([(~side).sum() for side in (before, after)])
-    return noise(answers, wrong, count), count
+    return noise(answers, wrong, count, lone_spread=lone_spread), count
 
 
 def _judge(measured: Noise, images: int, needed: float, worthwhile: float, level: float) -> Decision:

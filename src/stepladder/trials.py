@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stepladder.data import Dataset
-from stepladder.decide import Candidate, Choice, choose, decide
+from stepladder.decide import Candidate, Choice, choose, is_hopeless
 from stepladder.errors import SpecError, TrainingError
 from stepladder.evaluate import deviation, mean, percent
 from stepladder.inspection.oneline import describe
@@ -142,8 +142,8 @@ class Trials:
     ) -> Answer:
         """Return what the candidates are worth against the first of them, which is what stands.
 
-        All are trained with the first seed. Those that are surely not worthwhile then are trained no more, which costs
-        the others nothing: that no useless one is kept is decided on all seeds of those that are left.
+        All are trained with the first seed. Those that are hopeless then are trained no more, which costs the others
+        nothing: that no useless one is kept is decided on all seeds of those that are left.
 
         Args:
             title: of the step.
@@ -262,7 +262,7 @@ class Trials:
         return mean(found) if found else -1.0
 
     def _promising(self, candidates: Sequence[Named], epochs: int) -> list[Named]:
-        """Return what stands, and what the first seed does not show to be worth nothing."""
+        """Return what stands, and what is not hopeless after the first seed."""
         runs = [self.finished(self.job("", one, 0, epochs)) for _, one in candidates]
         first = runs[0]
         if first is None:
@@ -274,8 +274,8 @@ class Trials:
             if run is None:
                 continue
             is_simpler = self.cost(candidate[1])[0] < cost
-            seen = decide(stands, [Correctness.read(run.folder)], simpler="candidate" if is_simpler else "baseline")
-            if seen.verdict != "drop":
+            simpler: Literal["baseline", "candidate"] = "candidate" if is_simpler else "baseline"
+            if not is_hopeless(stands, [Correctness.read(run.folder)], simpler=simpler):
                 left.append(candidate)
         return left
 
