@@ -27,7 +27,7 @@ from stepladder.report import write_report
 from stepladder.report.drawings import AccuracyAxis
 from stepladder.report.scale import Scale
 from stepladder.report.story import write_story
-from stepladder.report.story_text import changes_text
+from stepladder.report.story_text import brief_clock, changes_text
 from stepladder.spec import Experiment
 from stepladder.workers import Job, train_here
 from story_facts import NORMALISED, climb, row, step
@@ -234,6 +234,12 @@ def test_changes_of_the_recipe_in_words() -> None:
     long = "schedule step (every 5, factor 0.1), augmentation: rotation 7, learning rate 0.15, nesterov off"
     assert changes_text(changes) == long
     assert changes_text(changes, brief=True) == "schedule step, augmentation: rotation 7, nesterov off"
+
+
+def test_durations_for_a_narrow_column() -> None:
+    assert [brief_clock(one) for one in (0.4, 59.4, 60, 754, 3600, 7530)] == [
+        "0 s", "59 s", "1:00 min", "12:34 min", "1:00 h", "2:06 h",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,15 @@ from stepladder.report.drawing_files import as_file, effects_drawing
 from stepladder.report.parts import assets, fill, net_filters, net_payload, net_view, script_json
 from stepladder.report.render import Pages, Picture, as_files, net_figures, write_pages
 from stepladder.report.scale import SIGNS, Scale
-from stepladder.report.story_text import changes_text, difference_text, heading, lead, parameter_change, sentence
+from stepladder.report.story_text import (
+    brief_clock,
+    changes_text,
+    difference_text,
+    heading,
+    lead,
+    parameter_change,
+    sentence,
+)
 
 if TYPE_CHECKING:
     from stepladder.data import Dataset
@@ -107,6 +115,7 @@ def _view(facts: Facts) -> Facts:
         "is_met": story.is_met(facts) if facts["final"] else None,
         "is_sample": facts["data"] == sample.NAME,
         "lead": lead(facts),
+        "legend": Scale(2.5),
         "path_narrow": drawings.path(points, facts["goal"], width=360, height=380),
         "path_wide": drawings.path(points, facts["goal"]),
         "promises": promises,
@@ -156,6 +165,7 @@ def _net_view(facts: Facts) -> Facts:
 
 def _filters() -> dict[str, Any]:
     return {
+        "brief": brief_clock,
         "changed": story.changed,
         "changes": changes_text,
         "colour": drawings.colour,

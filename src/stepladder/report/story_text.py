@@ -50,6 +50,15 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if not text or text.endswith((".", "!", "?")) else ".")
 
 
+def brief_clock(seconds: float) -> str:
+    """Return a duration for a narrow column: 45 s, 3:20 min, 2:05 h."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    return f"{whole // 60}:{whole % 60:02} min" if whole < 3600 else f"{minutes // 60}:{minutes % 60:02} h"
+
+
 def parameter_change(step: Facts) -> str:
     """Return how many parameters a step added or saved."""
     difference = story.taken(step)["parameters"] - story.stood(step)["parameters"]
