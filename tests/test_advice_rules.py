@@ -127,6 +127,8 @@ def test_labels_that_a_net_learned_by_heart_are_doubted_for_their_neighbours_alo
     labels = LabelFacts(3000, 83.0, 0.078, 0.0, 0.0, ())
     assert alarms(facts(train=100.0, holdout=89.0, labels=labels)) == ["labels"]
     assert alarms(facts(train=95.0, holdout=94.0, labels=labels)) == []
+    assert alarms(facts(train=100.0, holdout=94.0, labels=labels)) == [], "fewer mistakes than labels outvoted"
+    assert alarms(facts(train=100.0, holdout=89.0, labels=replace(labels, neighbours=75.0))) == [], "they know little"
 
 
 def test_flips_that_turn_one_class_into_another_are_taken_back() -> None:

@@ -21,7 +21,7 @@ SEES_TOO_LITTLE = 0.5
 """Share of an object that a value has to see before maps are averaged: parts of that size can still tell most apart."""
 SEES_MOST, SEES_ENOUGH = 0.7, 0.9
 """Shares from which more is no idea any more, and up to which more is proposed."""
-_HEAVY_ENOUGH, HEAVY = 0.3, 0.5
+_HEAVY_ENOUGH, HEAVY = 0.3, 0.7
 """Share of the parameters in a dense head from which an average in its place is an idea, and from which the head counts
 as where the net learns by heart."""
 GAP = 2.0
