@@ -96,7 +96,7 @@ def test_a_promise_is_kept_where_the_interval_of_what_came_meets_it(folder: Path
 def test_the_goal_is_met_by_the_mean_of_the_seeds_below_the_budget() -> None:
     facts = climb(["final"])
     assert story.is_met(facts)
-    assert [one["passes"] for one in story.checks(facts)] == [True] * 3
+    assert [one["passes"] for one in story.checks(facts)] == [True, True, None]
     assert "is met" in story.verdict(facts)
     facts["goal"]["target"] = 97.5
     assert not story.is_met(facts)
@@ -137,7 +137,7 @@ def test_every_difference_is_inside_the_scale_and_its_axis_has_room(pairs: list[
     assert all(abs(points) <= scale.limit or scale.limit == 100 for points, _ in pairs)
     places = [scale.at(tick) for tick in scale.ticks()]
     assert 50 in places
-    assert all(second - first >= 8.9 for first, second in pairwise(places))
+    assert all(second - first >= 10.4 for first, second in pairwise(places))
 
 
 @given(st.floats(1, 60), st.floats(0.1, 0.9))

@@ -23,7 +23,7 @@ COLOURS = {"keep": "var(--good)", "drop": "var(--bad)", "undecided": "var(--soft
 
 _TICKS = ((0.1, 0.2, 0.5, 1, 2, 5), (0.2, 0.5, 1, 2, 5, 10), (0.2, 1, 3, 10, 30, 100), (1, 5, 20, 100), (1, 10, 100))
 """Round differences to write on an axis, more of them or fewer."""
-_APART = 9.0
+_APART = 10.5
 """Percent of the width that two of them need."""
 _EDGE = 4.0
 
