@@ -24,6 +24,7 @@ from stepladder.ladder import Goal
 from stepladder.questions import Question, QuestionLadder, load, source
 from stepladder.runs import open_finished
 from stepladder.spec import Experiment, Recipe
+from stepladder.story import promises
 from stepladder.techniques import BUILT_IN, Standing, technique
 from stepladder.workers import Job, train_here
 
@@ -266,7 +267,7 @@ def test_a_climb_that_follows_advice_keeps_the_score(monkeypatch: pytest.MonkeyP
         return [
             one("more epochs", (1, 2), epochs=2),
             one("batch normalisation", (5, 90), net=experiment.net.replace("[ReLU] ", ""), learning_rate=0.05),
-            one("hardly any steps", (20, 30), learning_rate=1e-6),
+            one("hardly any steps", (500, 600), learning_rate=1e-6),
         ]
 
     monkeypatch.setattr("stepladder.following.advise_run", advised)
@@ -283,9 +284,10 @@ def test_a_climb_that_follows_advice_keeps_the_score(monkeypatch: pytest.MonkeyP
     assert set(titles) == {"batch normalisation", "hardly any steps"}
     by_title = {step["title"]: step for step in steps}
     assert by_title["batch normalisation"]["taken"] == "batch normalisation"
-    assert by_title["batch normalisation"]["advice"]["kept_promise"]
+    score = {row["title"]: row["outcome"] for row in promises(facts)}
+    assert score["batch normalisation"] == "kept"
     assert by_title["batch normalisation"]["advice"]["came"][0] > 5
-    assert not by_title["hardly any steps"]["advice"]["kept_promise"]
+    assert score["hardly any steps"] == "less"
     assert by_title["hardly any steps"]["taken"] == STANDS
     assert len(set(asked)) == 2
     assert "    nothing is left to try" in told
@@ -306,7 +308,8 @@ def test_a_climb_that_is_extended_by_a_seed_trains_that_seed_alone(tmp_path: Pat
         trained.clear()
         options = AscentOptions(questions("dropout"), goal, seeds=seeds, holdout_size=300)
         facts = Climber(options, dataset, tmp_path, train, lambda line: None).climb()
-        assert set(trained) == {seeds - 1}
+        # A second look, at undecided candidates, may ask for two more.
+        assert set(trained) - {2, 3} == {seeds - 1}
     assert len(facts["final"]["accuracies"]) == 2
 
 

@@ -73,7 +73,6 @@ class AscentOptions:
             "ladder": self.ladder.model_dump(mode="json"),
             "goal": [self.goal.target, self.goal.budget, self.goal.epochs],
             "seeds": self.seeds,
-            "limit": self.limit,
         }
 
 
@@ -107,6 +106,7 @@ class Climber:
         self._execute = train
         self._told = 0
         self._number = 0
+        self._under_way: tuple[str, Level] | None = None
         self.final: dict[str, Any] | None = None
         self.plan = self._planned()
 
@@ -180,12 +180,18 @@ class Climber:
             f"({effort.seeds} seed{'s' if effort.seeds > 1 else ''}, {effort.epochs} epochs)"
         )
         self._tell_plan()
-        self.save(under_way=(question.key, level))
+        self._under_way = (question.key, level)
+        self.save(self._under_way)
         if question.tune_rate:
             stands = [] if question is SKELETON else list(candidates[:1])
             candidates = stands + self.trials.tuned(question.title, candidates[len(stands) :], effort.epochs)
         answer = self.trials.answer(
-            question.title, candidates, effort, combine=question.combine, stands=question is not SKELETON
+            question.title,
+            candidates,
+            effort,
+            combine=question.combine,
+            stands=question is not SKELETON,
+            more=lambda jobs: self.plan.affords(sum(self._seconds(job) for job in self._missing(jobs)), kept),
         )
         rung = Rung(question, answer, level, effort, self.trials.new_seconds(), range_test, advice)
         self.rungs.append(rung)
@@ -193,6 +199,7 @@ class Climber:
             mark = "→" if row.name == answer.taken else " "
             self.tell(f"  {mark} {row.name}: {row}, {row.parameters:,} parameters")
         self.tell(f"    {answer.reason}")
+        self._under_way = None
         self.save()
         return rung, kept
 
@@ -260,7 +267,10 @@ class Climber:
         jobs = [self.trials.job("", one, seed, effort.epochs) for _, one in candidates for seed in range(effort.seeds)]
         if question.tune_rate:
             jobs += self.trials.tuning_jobs(candidates, effort.epochs)
-        return sum(self._seconds(job) for job in jobs if self.trials.finished(job) is None)
+        return sum(self._seconds(job) for job in self._missing(jobs))
+
+    def _missing(self, jobs: Sequence[Job]) -> list[Job]:
+        return [job for job in jobs if self.trials.finished(job) is None]
 
     def _seconds(self, job: Job) -> float:
         experiment = job.experiment
@@ -272,12 +282,13 @@ class Climber:
         return Ahead(question.title, question.epochs, count, question.tune_rate)
 
     def _train(self, jobs: Sequence[Job]) -> None:
-        left = [job for job in jobs if self.trials.finished(job) is None]
+        left = self._missing(jobs)
         if not left:
             return
         expected, began = sum(self._seconds(job) for job in left), perf_counter()
         self._execute(left)
         self.plan.observe(expected, perf_counter() - began)
+        self.save(self._under_way)  # the time that is spent counts when a climb is stopped in the middle of a step
 
     def _tell_plan(self) -> None:
         for line in self.plan.told[self._told :]:

@@ -14,13 +14,15 @@ from typing import Literal
 import numpy
 
 from stepladder.errors import RunError, SpecError
-from stepladder.noise import LONE_SPREAD, PRIOR_SEEDS, RUN_SPREAD, Correctness, Noise, noise
+from stepladder.noise import PRIOR_SEEDS, RUN_SPREAD, Correctness, Noise, noise
 
 LEVEL = 0.05
 """How often a step may keep a candidate that is worth nothing."""
 WORTHWHILE = 0.2
 """Points of accuracy. A gain that is surely smaller is not worth having; a loss that is surely smaller may be paid for
 fewer parameters."""
+SAVING = 0.1
+"""Share of the parameters that a candidate has to do without to be one that saves: for less no accuracy is given up."""
 _MOST_SEEDS = 100
 
 Verdict = Literal["keep", "drop", "undecided"]
@@ -146,8 +148,8 @@ def choose(
     """Return which of a step's candidates is taken, or that the baseline stays.
 
     Each is decided against the baseline; that any useless one is kept has the chance ``level`` in all (Holm,
-    Scandinavian Journal of Statistics 6, 1979, with weights). A candidate with fewer parameters than the baseline has
-    to be no worse by ``worthwhile``, any other to be better. A candidate may have fewer runs than the baseline, because
+    Scandinavian Journal of Statistics 6, 1979, with weights). A candidate that saves a tenth of the parameters has to
+    be no worse by ``worthwhile``, any other to be better. A candidate may have fewer runs than the baseline, because
     it was soon seen to be worth nothing; it is decided on those, is never kept, and the others share its chance. Of
     those kept the cheapest is taken (fewer parameters, then fewer MACs) that is not clearly worse than the best.
 
@@ -167,7 +169,7 @@ def choose(
         raise SpecError(
             "a step needs a candidate, and names that differ", given=", ".join(names), repair="name each differently"
         )
-    needed = [-worthwhile if one.parameters < baseline.parameters else 0.0 for one in candidates]
+    needed = [-worthwhile if saves(one.parameters, baseline.parameters) else 0.0 for one in candidates]
     measured = [_measure(_of_seeds(baseline.runs, one.runs), one.runs) for one in candidates]
     # One that was given up can be kept no more, so it asks for no share of the chance that a useless one is.
     running = [number for number, one in enumerate(candidates) if len(one.runs) == len(baseline.runs)]
@@ -197,6 +199,11 @@ def choose(
     return Choice(best.name, f"{best.name} is taken: {alone}.", decisions)
 
 
+def saves(parameters: int, baseline: int) -> bool:
+    """Return whether so many parameters save a worthwhile share of the baseline's."""
+    return parameters <= (1 - SAVING) * baseline
+
+
 def _holm(chances: Sequence[float], weights: Sequence[float], level: float) -> list[float]:
     """Return the level at which each is judged, in their order.
 
@@ -222,7 +229,7 @@ def _of_seeds(baseline: Sequence[Correctness], candidate: Sequence[Correctness])
 
 
 def _measure(
-    baseline: Sequence[Correctness], candidate: Sequence[Correctness], lone_spread: float = LONE_SPREAD
+    baseline: Sequence[Correctness], candidate: Sequence[Correctness], lone_spread: float | None = None
 ) -> tuple[Noise, int]:
     sides = [{run.seed: run for run in side} for side in (baseline, candidate)]
     seeds = sorted(sides[0])

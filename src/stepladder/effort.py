@@ -102,6 +102,7 @@ class Plan:
     left_out: list[str] = field(default_factory=list)
     began: float = field(default_factory=perf_counter)
     level: Level | None = None
+    _each: float = 0.0
     _predicted: float = 0.0
     _taken: float = 0.0
 
@@ -136,12 +137,11 @@ class Plan:
             return self._takes(self.kept[key]), wanted
         if self.limit is None or self.speed is None:
             return self._takes(Level(self.seeds, 1.0)), wanted
+        self._each = self.images * self.speed.seconds(macs)
         left = self.limit - self.elapsed
-        each = self.images * self.speed.seconds(macs)
 
         def cost(level: Level) -> float:
-            later = sum(step.epochs(level, self.epochs) for step in wanted) + self.reserved
-            return (now(level) + later * each) * self.factor / self.workers
+            return self._cost(level, now(level), wanted)
 
         while True:
             for level in self.levels():
@@ -156,6 +156,17 @@ class Plan:
             dropped = wanted.pop()
             self.left_out.append(dropped.title)
             self.told.append(f"Left out, for there is no time: {dropped.title}.")
+
+    def affords(self, seconds: float, ahead: Sequence[Ahead]) -> bool:
+        """Return whether there is time for so many more core-seconds, the steps ahead as they are planned."""
+        if self.limit is None or self.speed is None or self.level is None:
+            return True
+        return self._cost(self.level, seconds, ahead) <= (self.limit - self.elapsed) * _SLACK
+
+    def _cost(self, level: Level, now: float, ahead: Sequence[Ahead]) -> float:
+        """Return the seconds that remain: core-seconds now, the steps ahead at a level, and the end."""
+        later = sum(step.epochs(level, self.epochs) for step in ahead) + self.reserved
+        return (now + later * self._each) * self.factor / self.workers
 
     def observe(self, trained: float, seconds: float) -> None:
         """Learn from runs that one core alone was thought to train in so many seconds what they took."""

@@ -87,7 +87,7 @@ class Noise:
         return numpy.asarray(stdtrit(self.freedom, 1 - level) * self.error)
 
 
-def noise(answers: Array, wrong: Array, count: int, *, lone_spread: float = LONE_SPREAD) -> Noise:
+def noise(answers: Array, wrong: Array, count: int, *, lone_spread: float | None = None) -> Noise:
     """Return the difference with its noise, from a crossed model of seeds and images with a prior for the seeds.
 
     answer = difference + seed + image + rest, analysed as a two-way table without replication (Scheffé, The Analysis
@@ -102,7 +102,8 @@ def noise(answers: Array, wrong: Array, count: int, *, lone_spread: float = LONE
             all runs agree may be left out.
         wrong: wrong answers of baseline and candidate over all images and seeds, of shape (..., 2).
         count: all images of the holdout.
-        lone_spread: how far runs are taken to lie apart where there is one seed, as a share of their error rate.
+        lone_spread: how far runs are taken to lie apart where there is one seed, as a share of their error rate; None
+            for ``LONE_SPREAD``.
     """
     seeds = answers.shape[-2]
     by_seed = answers.sum(-1, dtype=numpy.int64) / count
@@ -112,7 +113,8 @@ def noise(answers: Array, wrong: Array, count: int, *, lone_spread: float = LONE
     images = (totals**2).sum(-1) / seeds - count * seeds * difference**2
     padding = 2 / (count**2 * seeds)
     # One wrong answer more than there were: a perfect run is not sure to be perfect again.
-    assumed = (RUN_SPREAD if seeds > 1 else lone_spread) ** 2 * (((wrong + 1) / (count * seeds + 2)) ** 2).sum(-1)
+    alone = LONE_SPREAD if lone_spread is None else lone_spread
+    assumed = (RUN_SPREAD if seeds > 1 else alone) ** 2 * (((wrong + 1) / (count * seeds + 2)) ** 2).sum(-1)
     if seeds == 1:
         # One seed tells nothing about seeds, and what depends on both cannot be told from what depends on images.
         of_seeds, of_images, freedom = assumed, images / (count - 1) / count + padding, numpy.inf

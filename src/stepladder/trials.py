@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stepladder.data import Dataset
-from stepladder.decide import Candidate, Choice, choose, is_hopeless
+from stepladder.decide import LEVEL, Candidate, Choice, choose, is_hopeless, saves
 from stepladder.errors import SpecError, TrainingError
 from stepladder.evaluate import deviation, mean, percent
 from stepladder.inspection.oneline import describe
@@ -23,6 +23,9 @@ RATE_FACTORS = (1 / 3, 3.0)
 """What a learning rate is multiplied by where it is tuned again."""
 _TUNING_SHARE = 1 / 3
 _TUNING_ROUNDS = 3
+_LOOKS = 2
+_LOOKED_AT_AGAIN = 2
+"""Candidates of a step that may get more seeds."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +142,14 @@ class Trials:
         *,
         combine: bool = False,
         stands: bool = True,
+        more: Callable[[Sequence[Job]], bool] = lambda jobs: True,
     ) -> Answer:
         """Return what the candidates are worth against the first of them, which is what stands.
 
         All are trained with the first seed. Those that are hopeless then are trained no more, which costs the others
-        nothing: that no useless one is kept is decided on all seeds of those that are left.
+        nothing: that no useless one is kept is decided on all seeds of those that are left. If that keeps none, the
+        undecided ones that seem to gain most get as many seeds again. Each of the two looks has half of the chance of
+        an error.
 
         Args:
             title: of the step.
@@ -151,6 +157,7 @@ class Trials:
             effort: seeds and epochs.
             combine: whether those that seem to gain are joined to one more candidate.
             stands: whether the first one stands. If none does yet, the best one on the holdout comes first.
+            more: is asked whether there is time for the second look's jobs.
 
         Raises:
             TrainingError: if none can be trained.
@@ -163,34 +170,24 @@ class Trials:
             everyone.sort(key=lambda one: -self._accuracy(one[1], effort))
         left = self._promising(everyone, effort.epochs)
         self.run(title, left, range(1, effort.seeds), effort.epochs)
-        tried = [self._tried(name, one, everyone[0][1], effort) for name, one in everyone]
-        if combine:
-            joined = _joined(tried)
-            if joined is not None:
-                self.run(title, [joined], range(effort.seeds), effort.epochs)
-                tried.append(self._tried(*joined, everyone[0][1], effort))
-        able = [
-            Candidate(
-                name=one.name,
-                runs=tuple(Correctness.read(run.folder) for run in one.runs),
-                parameters=one.parameters,
-                macs=one.macs,
-                # The joined one is the most promising: half of the chance of an error is its own.
-                weight=len(everyone) - 1 if number >= len(everyone) else 1,
-            )
-            for number, one in enumerate(tried)
-            if one.runs
-        ]
-        if not able:
-            raise TrainingError(
-                "no candidate of the step could be trained",
-                given=title,
-                repair="lower the learning rate, or choose another ladder",
-            )
-        if len(able) == 1:
-            return Answer(tuple(tried), None, able[0].name, "nothing else fits here")
-        choice = choose(able[0], able[1:])
-        return Answer(tuple(tried), choice, choice.taken, choice.reason)
+        given_up = replace(effort, seeds=1)
+        tried = [self._tried(one, everyone[0][1], effort if one in left else given_up) for one in everyone]
+        joined = _joined(tried) if combine else None
+        if joined is not None:
+            self.run(title, [joined], range(effort.seeds), effort.epochs)
+            tried.append(self._tried(joined, everyone[0][1], effort))
+        answer = _decided(title, tried, len(everyone))
+        again = _open(answer) if effort.seeds > 1 else []
+        names = [(one.name, one.trial) for one in again]
+        seeds = range(effort.seeds, 2 * effort.seeds)
+        if again and more([self.job("", one, seed, effort.epochs) for seed in seeds for _, one in names]):
+            self.run(f"{title}, more seeds", names, seeds, effort.epochs)
+            twice = replace(effort, seeds=2 * effort.seeds)
+            tried = [
+                self._tried((one.name, one.trial), everyone[0][1], twice) if one in again else one for one in tried
+            ]
+            answer = _decided(title, tried, len(everyone))
+        return answer
 
     def tuned(self, title: str, candidates: Sequence[Named], epochs: int) -> list[Named]:
         """Return the candidates, each with the learning rate that short runs of one seed found to be best.
@@ -273,8 +270,8 @@ class Trials:
         for candidate, run in zip(candidates[1:], runs[1:], strict=True):
             if run is None:
                 continue
-            is_simpler = self.cost(candidate[1])[0] < cost
-            simpler: Literal["baseline", "candidate"] = "candidate" if is_simpler else "baseline"
+            is_saving = saves(self.cost(candidate[1])[0], cost)
+            simpler: Literal["baseline", "candidate"] = "candidate" if is_saving else "baseline"
             if not is_hopeless(stands, [Correctness.read(run.folder)], simpler=simpler):
                 left.append(candidate)
         return left
@@ -284,7 +281,8 @@ class Trials:
         totals = describe(Net.parse(one.net), self.dataset.input_shape).totals
         return totals.parameters, totals.macs
 
-    def _tried(self, name: str, one: Trial, stands: Trial, effort: Effort) -> Tried:
+    def _tried(self, named: Named, stands: Trial, effort: Effort) -> Tried:
+        name, one = named
         runs = []
         for seed in range(effort.seeds):
             run = self.finished(self.job("", one, seed, effort.epochs))
@@ -302,6 +300,51 @@ class Trials:
             runs=tuple(runs),
             failure="" if runs else "cannot be trained: its loss is no number any more",
         )
+
+
+def _decided(title: str, tried: Sequence[Tried], asked: int) -> Answer:
+    """Return the answer of one of two looks; those after the first ``asked`` candidates are joined ones."""
+    able = [
+        Candidate(
+            name=one.name,
+            runs=tuple(Correctness.read(run.folder) for run in one.runs),
+            parameters=one.parameters,
+            macs=one.macs,
+            # The joined one is the most promising: half of the chance of an error is its own.
+            weight=1 if number < asked else asked - 1,
+        )
+        for number, one in enumerate(tried)
+        if one.runs
+    ]
+    if not able:
+        raise TrainingError(
+            "no candidate of the step could be trained",
+            given=title,
+            repair="lower the learning rate, or choose another ladder",
+        )
+    if len(able) == 1:
+        return Answer(tuple(tried), None, able[0].name, "nothing else fits here")
+    choice = choose(able[0], able[1:], level=LEVEL / _LOOKS)
+    return Answer(tuple(tried), choice, choice.taken, choice.reason)
+
+
+def _open(answer: Answer) -> list[Tried]:
+    """Return what stands and the undecided candidates that a second look is worth, if nothing was kept."""
+    stands = answer.tried[0]
+    if answer.choice is None or answer.taken != stands.name:
+        return []
+    decisions = answer.choice.decisions
+    worth = [
+        one
+        for one in answer.tried
+        if one.name in decisions
+        and len(one.runs) == len(stands.runs)
+        and decisions[one.name].verdict == "undecided"
+        # One that is to save parameters may lose a little.
+        and decisions[one.name].points > decisions[one.name].needed / 2
+    ]
+    worth.sort(key=lambda one: -decisions[one.name].points)
+    return [stands, *worth[:_LOOKED_AT_AGAIN]] if worth else []
 
 
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
