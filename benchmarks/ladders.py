@@ -47,9 +47,9 @@ class Climb:
 
 
 SMALL = (
-    Climb("full-mnist-sample", "--data mnist-sample --target 98.5 --budget 8000 --epochs 15 --time 9m"),
-    Climb("full-digits", "--data digits --target 98.5 --budget 4000 --epochs 30 --time 9m"),
-    Climb("full-scenes", f"--data {SCENES.as_posix()} --target 97 --budget 8000 --epochs 30 --time 9m"),
+    Climb("full-scenes", f"--data {SCENES.as_posix()} --target 97 --budget 8000 --epochs 15"),
+    Climb("full-digits", "--data digits --target 98.5 --budget 4000 --epochs 20"),
+    Climb("full-mnist-sample", "--data mnist-sample --target 97.5 --budget 8000 --epochs 5"),
 )
 
 
@@ -110,6 +110,7 @@ def extracted(folder: Path) -> list[Row]:
         "recipe": facts["recipe"],
         "final": facts.get("final"),
         "environment": environment(runs),
+        "input_shape": list(open_finished(runs / facts["steps"][0]["candidates"][0]["runs"][0]).input_shape),
     }
     return [whole, *(row for step in facts["steps"] for row in _candidates(name, facts, step, runs))]
 

@@ -1,0 +1,78 @@
+"""The page about techniques: its figures are those of the rows, and nothing that was tried is left out."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from stepladder.questions import load
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "techniques.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def pages() -> Iterator[ModuleType]:
+    sys.path.insert(0, str(DOCS))
+    try:
+        import techniques_page
+
+        yield techniques_page
+    finally:
+        sys.path.remove(str(DOCS))
+
+
+def test_the_figures_are_those_of_the_rows(pages: ModuleType) -> None:
+    assert pages.updated(PAGE) == PAGE, "run: python docs/techniques_page.py"
+
+
+def test_every_candidate_of_every_climb_is_on_the_page_once(pages: ModuleType) -> None:
+    measured = pages.Measured.read()
+    chooses = [pages.is_of("skeleton"), *pages.SECTIONS.values()]
+    for row in measured.candidates:
+        if not row["stood"]:
+            assert sum(choose(row) for choose in chooses) == 1, row["candidate"]
+            if row["points"] is not None:
+                assert pages.effect_text(row) in PAGE
+    assert set(pages.SECTIONS) <= set(re.findall(r"<!-- measured: ([a-z-]+) -->", PAGE))
+
+
+def test_every_step_of_the_full_ladder_has_a_section_that_says_what_when_where_and_when_not() -> None:
+    sections = dict(re.findall(r"\n### (.*?)\n(.*?)(?=\n###? |\Z)", PAGE, re.DOTALL))
+    named = " ".join(sections).lower()
+    for step in load("full").steps:
+        if step.key != "regularisation":  # its candidates have sections of their own
+            assert step.title.lower().removeprefix("learning-rate ") in named
+    for title, text in sections.items():
+        for part in ("**What.**", "**When.**", "**Where.**", "**When not.**"):
+            assert part in text, title
+
+
+def test_every_picture_is_there_and_small() -> None:
+    pictures = re.findall(r"!\[(.+?)\]\((.+?)\)", PAGE)
+    assert {name for _, name in pictures} == {path.name for path in DOCS.glob("techniques-*.*g")}
+    for _, name in pictures:
+        assert 1_000 < (DOCS / name).stat().st_size < 150_000
+
+
+def test_the_chart_names_every_candidate(pages: ModuleType) -> None:
+    measured = pages.Measured.read()
+    chart = (DOCS / "techniques-effects.svg").read_text(encoding="utf-8")
+    for row in measured.candidates:
+        if row["points"] is not None:
+            assert pages.label(row, measured.stood(row["climb"], row["step"])) in chart
+
+
+def test_an_effect_says_its_interval_what_was_decided_and_how_many_seeds(pages: ModuleType) -> None:
+    row: dict[str, Any] = {"points": -0.204, "low": -0.31, "high": 0.1, "verdict": "undecided", "taken": False}
+    row |= {"seeds": 3, "failure": ""}
+    assert pages.effect_text(row) == "−0.20 (−0.31 to +0.10), undecided"
+    assert pages.effect_text(row | {"seeds": 1, "verdict": "drop"}) == "−0.20 (−0.31 to +0.10), dropped; 1 seed"
+    assert pages.effect_text(row | {"taken": True, "verdict": "keep"}) == "−0.20 (−0.31 to +0.10), **taken**"
+    assert pages.effect_text(row | {"points": None, "failure": "cannot be trained"}) == "cannot be trained"
