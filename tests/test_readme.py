@@ -36,7 +36,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_there_are_commands_to_run() -> None:
     names = {command[0] for command in shown_commands()}
-    assert names == {"climb", "train", "inspect", "design", "data", "report", "compare", "predict", "draw"}
+    assert names == {
+        *("climb", "train", "inspect", "design", "data", "report", "compare", "predict", "draw"),
+        *("preflight", "rates", "advise"),
+    }
 
 
 @pytest.mark.timeout(600)
