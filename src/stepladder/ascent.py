@@ -234,8 +234,7 @@ class Climber:
         """Return the plan: the one that an earlier process began with, where the climb is the same."""
         before = self._before
         goal = self.options.goal
-        held = self.options.holdout_size
-        images = len(self.dataset.train) - (held if self.dataset.validation is None else 0)
+        images = len(self.dataset.train) - self.options.holdout_size
         return Plan(
             limit=self.options.limit,
             epochs=goal.epochs,

@@ -170,9 +170,14 @@ def choose(
             "a step needs a candidate, and names that differ", given=", ".join(names), repair="name each differently"
         )
     needed = [-worthwhile if saves(one.parameters, baseline.parameters) else 0.0 for one in candidates]
-    measured = [_measure(_of_seeds(baseline.runs, one.runs), one.runs) for one in candidates]
+    given_up = [len(one.runs) < len(baseline.runs) for one in candidates]
+    measured = [
+        # As it was judged when it was given up.
+        _measure(_of_seeds(baseline.runs, one.runs), one.runs, RUN_SPREAD if is_given_up else None)
+        for one, is_given_up in zip(candidates, given_up, strict=True)
+    ]
     # One that was given up can be kept no more, so it asks for no share of the chance that a useless one is.
-    running = [number for number, one in enumerate(candidates) if len(one.runs) == len(baseline.runs)]
+    running = [number for number, is_given_up in enumerate(given_up) if not is_given_up]
     chances = [float(measured[number][0].chance(needed[number] / 100)) for number in running]
     levels = dict.fromkeys(range(len(candidates)), level)
     levels |= zip(running, _holm(chances, [candidates[number].weight for number in running], level), strict=True)

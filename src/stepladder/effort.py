@@ -13,8 +13,9 @@ from stepladder.trials import Effort, Trial
 
 SHARES = (1.0, 4 / 5, 2 / 3, 1 / 2, 2 / 5, 1 / 3)
 """Shares of a step's epochs that are tried in turn where time is short, before seeds are saved."""
-FEWER = ((2, 1 / 3), (2, 1 / 5), (2, 1 / 8), (1, 1 / 8))
-"""Seeds and shares after that. Two seeds seldom decide anything, one hardly ever (docs/decisions.md)."""
+FEWER = ((2, 1 / 3), (2, 1 / 5))
+"""Seeds and shares after that, before steps are left out: two seeds seldom decide anything, one hardly ever
+(docs/decisions.md)."""
 _SLACK_TO_RISE = 0.8
 _SLACK = 0.95
 _FIRST_GUESS = 1.25

@@ -21,6 +21,8 @@ from stepladder.train import Materials
 
 _STEPS, _BATCH = 100, 256
 _MEMORY_STEPS, _MEMORISED = 300, 64
+NEARLY_ALL = 0.98
+"""Share of a batch that has to be right for it to count as learned by heart."""
 _ALMOST_NOTHING = 0.25
 """The loss of nets that give the right class three quarters. Behind a softmax at the end it stays above 0.31."""
 _FIRST_STEPS = 4
@@ -45,7 +47,7 @@ class Inputs:
 class Memorised:
     """How far a batch was learned by heart: the loss and the share of right answers of the last step.
 
-    It succeeded if every one of ``count`` images was right and the loss below ``goal``.
+    It succeeded if all of ``count`` images but one in fifty were right and the loss was below ``goal``.
     """
 
     steps: int
@@ -113,7 +115,7 @@ def memorise(experiment: Experiment, materials: Materials, device: torch.device)
     taken, loss, accuracy = 0, float("nan"), 0.0
     for step in take_steps(loop, _rates(plain.recipe, _MEMORY_STEPS)):
         taken, loss, accuracy = taken + 1, step.loss, step.accuracy
-        if accuracy == 1 and loss < _ALMOST_NOTHING:
+        if accuracy >= NEARLY_ALL and loss < _ALMOST_NOTHING:
             return Memorised(taken, loss, accuracy, count, succeeded=True)
     return Memorised(taken, loss, accuracy, count, succeeded=False)
 

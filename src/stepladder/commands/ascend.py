@@ -155,7 +155,8 @@ def read_time(text: str) -> float:
 
 def _held_out(dataset: Dataset) -> int:
     """Return how many training images are held out for the decisions."""
-    count = min(10_000, len(dataset.train) // 5)
+    own = dataset.validation
+    count = min(10_000, len(dataset.train) // 5) if own is None else len(own)
     if count < 10 * len(dataset.classes):
         raise SpecError(
             "there are too few training images to hold some out and decide on them",
