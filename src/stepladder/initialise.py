@@ -58,8 +58,8 @@ def make_he(module: nn.Module) -> None:
     """Scale the first weights so that values neither grow nor shrink from layer to layer; biases start at 0.
 
     Torch's first weights let values shrink by a factor of about 2.4 a layer with ReLU, and a net without batch
-    normalisation then hardly begins to learn. The last layer's become a tenth of torch's, so that the first loss is that
-    of a guess.
+    normalisation then hardly begins to learn. The last layer's become a tenth of torch's, so that the first loss is
+    that of a guess.
 
     Source: He et al., Delving Deep into Rectifiers, 2015: a deviation of sqrt(2 / inputs). Torch's are uniform with
     1 / sqrt(3 · inputs).
