@@ -124,9 +124,9 @@ def _sentences(rows: Rows) -> list[str]:
         f"- Who decides at 3, at 5 and at 10 seeds until something is kept, keeps a useless one in up to "
         f"{looks[1]:.1f}%; with the level divided by three, in up to {looks[3]:.1f}%.",
         f"- One seed gives up a candidate that is worse by a whole point in {given_up[-1.0]}, a useless one in "
-        f"{given_up[0.0]}, one that is worth 0.2 points in {given_up[0.2]}. Beside a useless one and two that are worse "
-        f"by a whole point, one that is worth 0.2 points is found, at 3 seeds on 10,000 images, in {freed}. Any of four "
-        f"useless ones beside the same two is kept in at most {worst_freed:.1f}%.",
+        f"{given_up[0.0]}, one that is worth 0.2 points in {given_up[0.2]}. Beside a useless one and two that are "
+        f"worse by a whole point, one that is worth 0.2 points is found, at 3 seeds on 10,000 images, in {freed}. Any "
+        f"of four useless ones beside the same two is kept in at most {worst_freed:.1f}%.",
         "",
     ]
 
