@@ -426,6 +426,8 @@ def test_the_pages_show_the_rows_and_the_rows_keep_the_promise() -> None:
     assert f"{LONE_SPREAD:g} of the error rate" in document
     useless = [row for row in rows if row.get("what") == "kept" and row["effect"] == 0]
     assert len(useless) == 4 * 2 * 5 * 2  # worlds, images, seeds, one candidate or four
+    useless += [row for row in rows if row.get("what") == "useless kept, losers stopped"]
+    assert len(useless) == 4 * 2 * 5 * 3
     for row in useless:
-        assert row["of"] >= 10_000
+        assert row["of"] >= 5_000
         assert decision_pages.share(row) <= 5 + 300 * sqrt(0.05 * 0.95 / row["of"])
