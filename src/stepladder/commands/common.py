@@ -128,6 +128,26 @@ def load(name: str, data_dir: Path | None, console: Console, size: str | None = 
         )
 
 
+def experiment_and_data(
+    console: Console,
+    what: str,
+    *,
+    data: str | None,
+    size: str | None,
+    data_dir: Path | None,
+    seed: int | None,
+    protocol: str | None,
+    settings: list[str] | None,
+    holdout_size: int | None = None,
+) -> tuple[Experiment, Dataset]:
+    """Return the experiment that a net, a file or a name stands for, and its data; the experiment names that data."""
+    experiment = read_experiment(
+        what, data=data, seed=seed, protocol=protocol, settings=settings or [], holdout_size=holdout_size
+    )
+    dataset = load(experiment.data, data_dir, console, size)
+    return experiment.model_copy(update={"data": dataset.name}), dataset
+
+
 def read_experiment(
     what: str,
     *,

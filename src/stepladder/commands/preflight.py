@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepladder.commands.common import DATA, DataDir, Device, Size, load, new_console, read_experiment, say
+from stepladder.commands.common import DATA, DataDir, Device, Size, experiment_and_data, new_console, say
 
 if TYPE_CHECKING:
     from stepladder.preflight import Preflight
@@ -59,9 +59,9 @@ def preflight(
 
         suffix = suffix_of(picture)  # a mistake in it is found before anything is trained
     console = new_console()
-    experiment = read_experiment(what, data=data, seed=seed, protocol=protocol, settings=settings or [])
-    dataset = load(experiment.data, data_dir, console, size)
-    experiment = experiment.model_copy(update={"data": dataset.name})
+    experiment, dataset = experiment_and_data(
+        console, what, data=data, size=size, data_dir=data_dir, seed=seed, protocol=protocol, settings=settings
+    )
     found = checks.preflight(experiment, dataset, device=device, threads=threads)
     if format == "json":
         print(json.dumps(found.as_values(), indent=2, ensure_ascii=False))

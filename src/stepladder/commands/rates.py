@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepladder.commands.common import DATA, DataDir, Device, Size, load, new_console, read_experiment, say
+from stepladder.commands.common import DATA, DataDir, Device, Size, experiment_and_data, new_console, say
 
 if TYPE_CHECKING:
     from stepladder.range_test import RangeTest
@@ -62,9 +62,9 @@ def rates(
 
         suffix = suffix_of(output)  # a mistake in it is found before anything is trained
     console = new_console()
-    experiment = read_experiment(what, data=data, seed=seed, protocol=protocol, settings=settings or [])
-    dataset = load(experiment.data, data_dir, console, size)
-    experiment = experiment.model_copy(update={"data": dataset.name})
+    experiment, dataset = experiment_and_data(
+        console, what, data=data, size=size, data_dir=data_dir, seed=seed, protocol=protocol, settings=settings
+    )
     found = range_test(experiment, dataset, low=low, high=high, steps=steps, device=device, threads=threads)
     if format == "json":
         print(json.dumps(found.as_values(), indent=2))

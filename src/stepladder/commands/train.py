@@ -13,10 +13,9 @@ from stepladder.commands.common import (
     DataDir,
     Device,
     Size,
+    experiment_and_data,
     interruptible,
-    load,
     new_console,
-    read_experiment,
     say,
 )
 from stepladder.errors import SpecError
@@ -85,11 +84,17 @@ def train(
     from stepladder.workers import Job, train_here
 
     console = new_console()
-    experiment = read_experiment(
-        what, data=data, seed=seed, protocol=protocol, holdout_size=holdout_size, settings=settings or []
+    experiment, dataset = experiment_and_data(
+        console,
+        what,
+        data=data,
+        size=size,
+        data_dir=data_dir,
+        seed=seed,
+        protocol=protocol,
+        settings=settings,
+        holdout_size=holdout_size,
     )
-    dataset = load(experiment.data, data_dir, console, size)
-    experiment = experiment.model_copy(update={"data": dataset.name})
     experiment = _in_precision(experiment, what, precision, run, dataset, device, console)
     if not console.is_terminal:
         say(console, f"data: {dataset.title}")
