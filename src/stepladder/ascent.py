@@ -104,11 +104,11 @@ class Climber:
         self._before = ascent_facts.begun(folder, options.identity)
         self.preflight: dict[str, Any] | None = self._before["preflight"]
         self._execute = train
-        self._told = 0
         self._number = 0
         self._under_way: tuple[str, Level] | None = None
         self.final: dict[str, Any] | None = None
         self.plan = self._planned()
+        self._told = len(self.plan.told)
 
     def climb(self) -> dict[str, Any]:
         """Ask every question, then train what stands on all training images, look at the test set once, return facts.
@@ -244,6 +244,7 @@ class Climber:
             spent=before["elapsed"],
             reserved=self.options.seeds * goal.epochs * len(self.dataset.train) / images,
             kept={key: Level(*values) for key, values in before["levels"].items()},
+            told=list(before["told"]),
         )
 
     def _largest(self) -> float:

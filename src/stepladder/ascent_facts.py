@@ -127,9 +127,10 @@ def read(folder: Path) -> Facts:
 def begun(folder: Path, identity: Facts) -> Facts:
     """Return what an earlier process left of the same climb that is not in its runs.
 
-    Its seconds, the level of each step that it began, the pre-flight, and the range tests by step.
+    Its seconds, the level of each step that it began, what was told of the plan, the pre-flight, and the range tests by
+    step.
     """
-    nothing: Facts = {"elapsed": 0.0, "levels": {}, "preflight": None, "range_tests": {}}
+    nothing: Facts = {"elapsed": 0.0, "levels": {}, "preflight": None, "range_tests": {}, "told": []}
     try:
         facts = read(folder)
     except RunError:
@@ -141,6 +142,7 @@ def begun(folder: Path, identity: Facts) -> Facts:
         "elapsed": 0.0 if "final" in facts else float(facts["seconds"]),
         "levels": _levels(facts),
         "preflight": facts["preflight"],
+        "told": facts["plan"]["told"] if "final" not in facts else [],
         "range_tests": {step["key"]: step["range_test"] for step in facts["steps"] if step["range_test"]},
     }
 
