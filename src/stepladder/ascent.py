@@ -191,7 +191,7 @@ class Climber:
             effort,
             combine=question.combine,
             stands=question is not SKELETON,
-            more=lambda jobs: self.plan.affords(sum(self._seconds(job) for job in self._missing(jobs)), kept),
+            more=lambda jobs: self._is_affordable(jobs, kept),
         )
         rung = Rung(question, answer, level, effort, self.trials.new_seconds(), range_test, advice)
         self.rungs.append(rung)
@@ -268,6 +268,11 @@ class Climber:
         if question.tune_rate:
             jobs += self.trials.tuning_jobs(candidates, effort.epochs)
         return sum(self._seconds(job) for job in self._missing(jobs))
+
+    def _is_affordable(self, jobs: Sequence[Job], ahead: Sequence[Ahead]) -> bool:
+        """Return whether there is time for jobs; what is there already costs none, so that nothing is decided anew."""
+        missing = self._missing(jobs)
+        return not missing or self.plan.affords(sum(self._seconds(job) for job in missing), ahead)
 
     def _missing(self, jobs: Sequence[Job]) -> list[Job]:
         return [job for job in jobs if self.trials.finished(job) is None]

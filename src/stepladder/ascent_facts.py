@@ -139,10 +139,10 @@ def begun(folder: Path, identity: Facts) -> Facts:
     if any(found.get(name) != value for name, value in wanted.items()):
         return nothing  # another climb: its runs are used again, its plan and its clock are not
     return {
-        "elapsed": 0.0 if "final" in facts else float(facts["seconds"]),
+        "elapsed": float(facts["seconds"]),
         "levels": _levels(facts),
         "preflight": facts["preflight"],
-        "told": facts["plan"]["told"] if "final" not in facts else [],
+        "told": facts["plan"]["told"],
         "range_tests": {step["key"]: step["range_test"] for step in facts["steps"] if step["range_test"]},
     }
 
