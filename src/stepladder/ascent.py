@@ -105,7 +105,8 @@ class Climber:
         self.preflight: dict[str, Any] | None = self._before["preflight"]
         self._execute = train
         self._number = 0
-        self._under_way: tuple[str, Level] | None = None
+        self.under_way: tuple[str, Level] | None = None
+        self._typical = 0.0
         self.final: dict[str, Any] | None = None
         self.plan = self._planned()
         self._told = len(self.plan.told)
@@ -131,6 +132,8 @@ class Climber:
             self.preflight = self._check(skeletons[0][1].trial)
         rate = self.preflight["range_test"]["suggested"]
         skeletons = [(name, one.with_recipe(learning_rate=rate)) for name, one in skeletons]
+        if self.options.limit is not None:
+            self._measure_speed(skeletons[0][1])
         return self._answered(SKELETON, skeletons, list(self.options.ladder.steps))[0]
 
     def ask(self, question: Question, standing: Standing, later: Sequence[Question]) -> tuple[Standing, list[Question]]:
@@ -172,7 +175,7 @@ class Climber:
         """Return a question's answer, with as much effort as there is time for, and the steps still to come."""
         self._number += 1
         level, kept = self.plan.choose(
-            question.key, lambda one: self._cost(question, candidates, one), ahead, self._largest()
+            question.key, lambda one: self._cost(question, candidates, one), ahead, self._typical
         )
         effort = level.effort(self.options.goal.epochs, question.epochs)
         self.tell(
@@ -180,8 +183,8 @@ class Climber:
             f"({effort.seeds} seed{'s' if effort.seeds > 1 else ''}, {effort.epochs} epochs)"
         )
         self._tell_plan()
-        self._under_way = (question.key, level)
-        self.save(self._under_way)
+        self.under_way = (question.key, level)
+        self.save()
         if question.tune_rate:
             stands = [] if question is SKELETON else list(candidates[:1])
             candidates = stands + self.trials.tuned(question.title, candidates[len(stands) :], effort.epochs)
@@ -199,7 +202,7 @@ class Climber:
             mark = "→" if row.name == answer.taken else " "
             self.tell(f"  {mark} {row.name}: {row}, {row.parameters:,} parameters")
         self.tell(f"    {answer.reason}")
-        self._under_way = None
+        self.under_way = None
         self.save()
         return rung, kept
 
@@ -224,9 +227,9 @@ class Climber:
         self.final = ascent_facts.final(finished, self.options.goal, *self.trials.cost(trial))
         return self.save()
 
-    def save(self, under_way: tuple[str, Level] | None = None) -> dict[str, Any]:
+    def save(self) -> dict[str, Any]:
         """Write what is known so far, and return it."""
-        facts = ascent_facts.gather(self, under_way)
+        facts = ascent_facts.gather(self)
         ascent_facts.write(self.folder, facts)
         return facts
 
@@ -247,19 +250,15 @@ class Climber:
             told=list(before["told"]),
         )
 
-    def _largest(self) -> float:
-        """Return the multiply-accumulates of a net that stands for those to come; measures the speed the first time."""
-        if self.options.limit is None:
-            return 0.0
-        skeletons = bare_nets(self.dataset, self.options)
-        blueprint = skeletons[0][1].blueprint
-        whole = replace(blueprint, norm=True, dense=False).widened(self.dataset.input_shape, self.options.goal.budget)
-        nets = [(one.net, self.trials.cost(Trial(one.net, skeletons[0][1].recipe))[1]) for one in (blueprint, whole)]
-        if self.plan.speed is None:
-            self.tell("measuring how fast nets train here")
-            ordered = sorted(nets, key=lambda net: net[1])
-            self.plan.speed = Speed.measured(ordered, skeletons[0][1].recipe, self.dataset.input_shape)
-        return float(max(macs for _, macs in nets))
+    def _measure_speed(self, skeleton: Standing) -> None:
+        """Let the plan know how fast nets train here, and how large those to come will typically be."""
+        self.tell("measuring how fast nets train here")
+        image, recipe = self.dataset.input_shape, skeleton.recipe
+        whole = replace(skeleton.blueprint, norm=True, dense=False).widened(image, skeleton.budget)
+        nets = [(one.net, self.trials.cost(Trial(one.net, recipe))[1]) for one in (skeleton.blueprint, whole)]
+        nets.sort(key=lambda net: net[1])
+        self.plan.speed = Speed.measured(nets, recipe, image)
+        self._typical = float(nets[-1][1])
 
     def _cost(self, question: Question, candidates: Sequence[Named], level: Level) -> float:
         """Return the core-seconds of a step's runs that are not there yet."""
@@ -293,7 +292,7 @@ class Climber:
         expected, began = sum(self._seconds(job) for job in left), perf_counter()
         self._execute(left)
         self.plan.observe(expected, perf_counter() - began)
-        self.save(self._under_way)  # the time that is spent counts when a climb is stopped in the middle of a step
+        self.save()  # the time that is spent counts when a climb is stopped in the middle of a step
 
     def _tell_plan(self) -> None:
         for line in self.plan.told[self._told :]:

@@ -49,7 +49,7 @@ class Rung:
     advice: Facts | None = None
 
 
-def gather(climber: Climber, under_way: tuple[str, Level] | None = None) -> Facts:
+def gather(climber: Climber) -> Facts:
     """Return everything that is known of a climb; "final" is missing while it is under way."""
     options, plan = climber.options, climber.plan
     facts: Facts = {
@@ -71,8 +71,8 @@ def gather(climber: Climber, under_way: tuple[str, Level] | None = None) -> Fact
     if climber.rungs:
         last = climber.rungs[-1].answer.trial
         facts |= {"net": last.net, "recipe": last.recipe.model_dump(mode="json")}
-    if under_way is not None:
-        key, level = under_way
+    if climber.under_way is not None:
+        key, level = climber.under_way
         facts["under_way"] = {"key": key, "level": [level.seeds, level.share]}
     if climber.final is not None:
         facts["final"] = climber.final
@@ -92,7 +92,7 @@ def final(runs: Sequence[FinishedRun], goal: Goal, parameters: int, macs: int) -
         "parameters": parameters,
         "macs": macs,
         "runs": [run.folder.name for run in runs],
-        "seconds": sum(time.train + time.evaluation for run in runs for time in run.times),
+        "seconds": sum(run.seconds for run in runs),
     }
 
 

@@ -257,7 +257,7 @@ def _step(
         },
         "test_once": _test_once(runs),
         "worst_of_last": min(worst_of_last(run.rows, goal.held) for run in runs),
-        "seconds": mean([sum(time.train + time.evaluation for time in run.times) for run in runs]),
+        "seconds": mean([run.seconds for run in runs]),
         "effect": asdict(effect) | {"against": against, "is_clear": effect.is_clear} if effect else None,
         "analysis": [asdict(remark) for remark in remarks],
         "learning_rates": learning_rates(step.recipe, runs[0]),
@@ -270,7 +270,7 @@ def _step(
                 "evaluation_accuracy": run.rows[-1].evaluation_accuracy,
                 "worst_of_last": worst_of_last(run.rows, goal.held),
                 "held_epochs": held_epochs(run.rows, goal.target),
-                "seconds": sum(time.train + time.evaluation for time in run.times),
+                "seconds": run.seconds,
                 "weights_digest": run.result["weights_digest"],
             }
             for run in runs

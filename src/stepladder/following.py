@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 from stepladder.advice import Advice, advise_run
@@ -38,31 +38,23 @@ def follow(climber: Climber) -> dict[str, Any]:
     standing = climber.begin()
     trial = standing.trial
     seen = {trial}
-    told: list[Advice] = []
-    number = 0
-    while number < _MOST:
-        run = _standing_run(climber, trial)
-        if run is None or _is_met(climber, trial):
+    for number in range(1, _MOST + 1):
+        runs = _runs(climber, trial)
+        if not runs or _is_met(climber, runs):
             break
-        told = [
-            one
-            for one in advise_run(run.folder, climber.dataset, standing.budget)
-            if _tried(climber, standing, trial, one)
-        ]
-        new = [(one, changed) for one in told if (changed := _tried(climber, standing, trial, one)) not in seen]
-        if not new:
+        advised = advise_run(runs[0].folder, climber.dataset, standing.budget)
+        changes = ((advice, _changed(climber, standing, advice)) for advice in advised)
+        new = next(((advice, one) for advice, one in changes if one is not None and one not in seen), None)
+        if new is None:
             climber.tell("    nothing is left to try")
             break
-        advice, changed = new[0]
-        assert changed is not None
+        advice, changed = new
         seen.add(changed)
-        number += 1
         rung = _ask(climber, number, trial, advice, changed)
         trial = rung.answer.trial
-        if rung.answer.taken == STANDS:
-            continue
-        # What was worth nothing to the net before may be worth something to this one.
-        seen = {trial}
+        if rung.answer.taken != STANDS:
+            # What was worth nothing to the net before may be worth something to this one.
+            seen = {trial}
     return climber.finish(trial)
 
 
@@ -90,13 +82,8 @@ def _ask(climber: Climber, number: int, trial: Trial, advice: Advice, changed: T
     return rung
 
 
-def _standing_run(climber: Climber, trial: Trial) -> FinishedRun | None:
-    """Return what stands, trained for as many epochs as the goal has or, where time is short, as the last step had."""
-    runs = _runs(climber, trial)
-    return runs[0] if runs else None
-
-
 def _runs(climber: Climber, trial: Trial) -> list[FinishedRun]:
+    """Return what stands, trained for as many epochs as the goal has or, where time is short, as the last step had."""
     epochs = climber.options.goal.epochs
     if climber.rungs and climber.rungs[-1].question.key != _NOT_YET:
         epochs = climber.rungs[-1].effort.epochs
@@ -108,21 +95,19 @@ def _runs(climber: Climber, trial: Trial) -> list[FinishedRun]:
     return [run for run in found if run is not None]
 
 
-def _is_met(climber: Climber, trial: Trial) -> bool:
-    accuracies = [run.rows[-1].evaluation_accuracy for run in _runs(climber, trial)]
+def _is_met(climber: Climber, runs: Sequence[FinishedRun]) -> bool:
+    reached = mean([run.rows[-1].evaluation_accuracy for run in runs])
     goal = climber.options.goal
-    met = bool(accuracies) and mean(accuracies) >= goal.target
-    if met:
-        climber.tell(f"    the target of {goal.target:g}% is met on the holdout: {mean(accuracies):.2f}%")
-    return met
+    if reached < goal.target:
+        return False
+    climber.tell(f"    the target of {goal.target:g}% is met on the holdout: {reached:.2f}%")
+    return True
 
 
-def _tried(climber: Climber, standing: Standing, trial: Trial, advice: Advice) -> Trial | None:
-    """Return what a piece of advice changes, within the goal's epochs and budget; None if nothing is left of it."""
+def _changed(climber: Climber, standing: Standing, advice: Advice) -> Trial | None:
+    """Return what a piece of advice changes, within the goal's epochs and budget; None if it is beyond them."""
     if advice.change is None:
         return None
     recipe = with_epochs(advice.change.recipe, climber.options.goal.epochs)
-    changed = Trial(advice.change.net, recipe.model_copy(update={"precision": trial.recipe.precision}))
-    if changed == replace(trial) or climber.trials.cost(changed)[0] >= standing.budget:
-        return None
-    return changed
+    changed = Trial(advice.change.net, recipe.model_copy(update={"precision": standing.recipe.precision}))
+    return changed if climber.trials.cost(changed)[0] < standing.budget else None

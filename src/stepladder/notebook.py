@@ -138,7 +138,7 @@ def _run(run: FinishedRun) -> str:
 
     last = run.rows[-1]
     interval = wilson(last.evaluation_correct, last.evaluation_count)
-    seconds = sum(time.train + time.evaluation for time in run.times)
+    seconds = run.seconds
     return box(
         f"<p><strong>{escape(run.folder.name)}</strong> · {escape(run.result['data']['title'])} · seed "
         f"{run.experiment.seed}<br>{code(run.experiment.net)}</p>",

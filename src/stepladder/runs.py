@@ -121,6 +121,11 @@ class FinishedRun(Displayed):
             f"seed {self.experiment.seed}"
         )
 
+    @property
+    def seconds(self) -> float:
+        """Return the wall-clock seconds of all its epochs, summed."""
+        return sum(time.train + time.evaluation for time in self.times)
+
     def predictions(self) -> tuple[Any, Any]:
         """Return (logits float32 of shape (N, K), labels int64 of shape (N,)) as NumPy arrays.
 

@@ -92,7 +92,7 @@ def compared(folders: Sequence[Path]) -> list[Compared]:
                 evaluation_accuracy=accuracies[-1],
                 best_epoch_accuracy=max(accuracies),
                 worst_of_last=min(accuracies[-LAST_EPOCHS:]),
-                seconds=sum(time.train + time.evaluation for time in run.times),
+                seconds=run.seconds,
                 difference=None if run is first else by_image(_right(first), _right(run)),
             )
         )

@@ -92,7 +92,7 @@ class Tried:
     @property
     def seconds(self) -> float:
         """Return what its runs took, summed."""
-        return sum(time.train + time.evaluation for run in self.runs for time in run.times)
+        return sum(run.seconds for run in self.runs)
 
     def __str__(self) -> str:
         """Return the accuracy with its deviation."""
@@ -246,7 +246,7 @@ class Trials:
         runs = {job.folder: self.finished(job) for job in self._asked if job.folder not in self._counted}
         self._asked = []
         self._counted |= runs.keys()
-        return sum(time.train + time.evaluation for run in runs.values() if run is not None for time in run.times)
+        return sum(run.seconds for run in runs.values() if run is not None)
 
     def finished(self, job: Job) -> FinishedRun | None:
         """Return a job's run; None if it is not finished, or could not be trained."""

@@ -39,6 +39,17 @@ Size = Annotated[
     ),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda. Default: a GPU where there is one.")]
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="NET|EXPERIMENT.toml|NAME", help="A one-line net, an experiment file, or the name of an experiment."
+    ),
+]
+ExperimentData = Annotated[
+    str | None, typer.Option(metavar="NAME|PATH", help=DATA + " Default: the experiment's, or mnist.")
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed. Default: the experiment's, or 0.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="Threads. Default: torch's choice.")]
 PRECISION = "float32, bfloat16, or auto: whichever a short measurement finds to be faster."
 TableFormat = Annotated[str, typer.Option(help="text, json or markdown.")]
 

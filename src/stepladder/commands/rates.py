@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepladder.commands.common import DATA, DataDir, Device, Size, experiment_and_data, new_console, say
+from stepladder.commands.common import (
+    DataDir,
+    Device,
+    ExperimentData,
+    Seed,
+    Size,
+    Subject,
+    Threads,
+    experiment_and_data,
+    new_console,
+    say,
+)
 
 if TYPE_CHECKING:
     from stepladder.range_test import RangeTest
@@ -18,18 +29,10 @@ _LEVELS = " ▁▂▃▄▅▆▇█"
 
 
 def rates(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="NET|EXPERIMENT.toml|NAME",
-            help="A one-line net, an experiment file, or the name of an experiment.",
-        ),
-    ],
-    data: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH", help=DATA + " Default: the experiment's, or mnist.")
-    ] = None,
+    what: Subject,
+    data: ExperimentData = None,
     size: Size = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed. Default: the experiment's, or 0.")] = None,
+    seed: Seed = None,
     protocol: Annotated[str | None, typer.Option(help="reference or holdout.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -45,7 +48,7 @@ def rates(
         typer.Option("--output", "-o", help="Also draw the curve; the file's name ends in .svg, .png or .pdf."),
     ] = None,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads. Default: torch's choice.")] = None,
+    threads: Threads = None,
     data_dir: DataDir = None,
     device: Device = None,
 ) -> None:

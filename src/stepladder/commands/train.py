@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepladder.commands.common import (
-    DATA,
     PRECISION,
     DataDir,
     Device,
+    ExperimentData,
+    Seed,
     Size,
+    Threads,
     experiment_and_data,
     interruptible,
     new_console,
@@ -37,11 +39,9 @@ def train(
         ),
     ],
     run: Annotated[Path, typer.Option(help="Run folder; the same command goes on there after a stop.")],
-    data: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH", help=DATA + " Default: the experiment's, or mnist.")
-    ] = None,
+    data: ExperimentData = None,
     size: Size = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed. Default: the experiment's, or 0.")] = None,
+    seed: Seed = None,
     seeds: Annotated[
         int | None,
         typer.Option(
@@ -71,7 +71,7 @@ def train(
         str | None,
         typer.Option(help=f"{PRECISION} Default: the experiment's."),
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads. Default: torch's choice.")] = None,
+    threads: Threads = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Show where an epoch's time goes when training is done.")
     ] = False,
