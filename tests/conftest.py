@@ -8,8 +8,13 @@ from pathlib import Path
 
 import numpy
 import pytest
+from hypothesis import settings
 
 from stepladder.data import Dataset, Split, idx
+
+# How long an example takes depends on who else is at work on the machine, and says nothing about what is tested.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 GUIDE_NET = "[BN ReLU D0.05] 8C3 16C3 MP2 8C1/BN/ReLU 12C3 16C3 20C3 GAP 16C1 10C1"
 
