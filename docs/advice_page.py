@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stepladder.files import write_text
-from stepladder.rules import Rule, before, duration, images, net, rates, regularisation
+from stepladder.rules import Rule, before, classes, duration, images, net, rates, regularisation
 
 PAGE = Path(__file__).with_name("advice.md")
 RESULTS = PAGE.parent.parent / "results" / "advice.md"
@@ -19,6 +19,7 @@ GROUPS: dict[str, Sequence[Rule]] = {
     "Steps": (*rates.RULES, *duration.RULES),
     "The net": net.RULES,
     "Learning by heart": regularisation.RULES,
+    "What is left": classes.RULES,
 }
 
 

@@ -169,6 +169,37 @@ def test_a_limit_at_which_the_net_is_lost_comes_down() -> None:
     assert change.recipe.augmentation.shift == 1
 
 
+def test_two_classes_with_most_of_the_mistakes_are_to_be_looked_at() -> None:
+    pairs = (
+        Confusion("9", "4", 18, 100),
+        Confusion("4", "9", 10, 100),
+        Confusion("7", "1", 4, 100),
+        Confusion("5", "3", 1, 100),
+    )
+    told = next(one for one in advise(facts(holdout=95.0, confusions=pairs)) if one.technique == "confused classes")
+    assert (told.kind, told.change) == ("idea", None)
+    assert told.title == "Look at what 4 and 9 have in common"
+    assert "28 of 50 mistakes" in told.evidence
+    assert "18 of 100 images of 9 are taken for 4, 10 of 100 images of 4 are taken for 9" in told.evidence
+    assert told.effect == (0.0, 1.4), "half of the 2.8 points that the two cost"
+    assert told.command == "stepladder draw runs/mine --kind errors --output errors.png"
+
+
+@pytest.mark.parametrize(
+    ("holdout", "pairs"),
+    [
+        (99.4, (Confusion("9", "4", 2, 100), Confusion("4", "9", 1, 100))),  # three of six may be luck
+        (95.0, (Confusion("9", "4", 8, 100), Confusion("7", "1", 7, 100), Confusion("5", "3", 7, 100))),
+        (10.0, (Confusion("9", "4", 500, 500), Confusion("3", "4", 400, 400))),  # all are taken for one class
+    ],
+)
+def test_mistakes_that_are_few_scattered_or_everywhere_name_no_pair(
+    holdout: float, pairs: tuple[Confusion, ...]
+) -> None:
+    said = advise(facts(holdout=holdout, confusions=pairs))
+    assert "confused classes" not in [one.technique for one in said]
+
+
 def test_one_step_an_epoch_asks_for_smaller_batches() -> None:
     told = first(facts(recipe={"batch_size": 3000}, train=10.0, holdout=10.0, steps=1))
     assert told.technique == "batch size"

@@ -155,6 +155,21 @@ def test_shuffled_labels_are_named_by_their_numbers(run_of: Callable[..., Path],
     assert (int(one.label), int(one.suggested)) == (labels[one.index], (labels[one.index] - 3) % 10)
 
 
+def test_one_class_under_two_names_is_named_as_the_pair_that_mistakes_are_made_of(
+    run_of: Callable[..., Path], blocks: Dataset
+) -> None:
+    # Every second image of the last class gets a name of its own.
+    labels = blocks.train.labels.copy()
+    twins = numpy.flatnonzero(labels == 9)[::2]
+    labels[twins] = 10
+    split = replace(blocks, classes=(*blocks.classes, "nine"), train=Split(blocks.train.images, labels))
+    told = advise_run(run_of(net=SOUND.replace("10C1", "11C1"), dataset=split, epochs=10), split)
+    pair = next(one for one in told if one.technique == "confused classes")
+    assert pair.title == "Look at what 9 and nine have in common"
+    assert pair.change is None
+    assert "confused classes" not in [one.technique for one in advise_run(run_of(), blocks)]
+
+
 def test_a_layer_whose_units_are_all_below_zero_is_dead() -> None:
     net = Net.parse("[ReLU] 4C3b GAP 10C1")
     module = net.build(IMAGE)

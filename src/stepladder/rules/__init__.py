@@ -1,6 +1,6 @@
 """Rules of advice: pure functions of facts, by what they look at."""
 
-from stepladder.rules import before, duration, images, net, rates, regularisation
+from stepladder.rules import before, classes, duration, images, net, rates, regularisation
 from stepladder.rules.base import Advice, Rule
 
 RULES: tuple[Rule, ...] = (
@@ -10,6 +10,7 @@ RULES: tuple[Rule, ...] = (
     *duration.RULES,
     *net.RULES,
     *regularisation.RULES,
+    *classes.RULES,
 )
 """Every rule; their order does not matter."""
 
