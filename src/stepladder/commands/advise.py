@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stepladder.commands.common import DATA, DataDir, Size, TableFormat, load, new_console
-from stepladder.commands.subjects import unknown
+from stepladder.commands.subjects import check_known
 
 
 def advise(
@@ -41,8 +41,7 @@ def advise(
     from stepladder.files import write_text
     from stepladder.runs import read_experiment
 
-    if format not in module.STYLES:
-        raise unknown("format", format, list(module.STYLES))
+    check_known("format", format, module.STYLES)
     subject = module.find_subject(folder)
     # Lines about the data go to the standard error, so that JSON stays JSON.
     console = new_console() if format == "text" else Console(stderr=True, highlight=False)

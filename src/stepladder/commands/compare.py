@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stepladder.commands.common import TableFormat
-from stepladder.commands.subjects import unknown
+from stepladder.commands.subjects import check_known
 
 
 def compare(
@@ -18,6 +18,5 @@ def compare(
     """Print finished runs side by side, with the difference of each to the first."""
     from stepladder.text import COMPARISON_STYLES, comparison
 
-    if format not in COMPARISON_STYLES:
-        raise unknown("format", format, COMPARISON_STYLES)
+    check_known("format", format, COMPARISON_STYLES)
     print(comparison(runs, format), end="")

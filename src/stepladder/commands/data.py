@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stepladder.commands.common import TableFormat
-from stepladder.commands.subjects import unknown
+from stepladder.commands.subjects import check_known
 
 
 def data(
@@ -42,8 +42,7 @@ def data(
     from stepladder.data.survey import survey
     from stepladder.data.survey_text import STYLES, render
 
-    if format not in STYLES:
-        raise unknown("format", format, STYLES)
+    check_known("format", format, STYLES)
     if picture is not None:
         from stepladder.pictures.draw import suffix_of
 

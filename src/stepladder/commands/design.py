@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stepladder.commands.common import TableFormat
-from stepladder.commands.subjects import unknown
+from stepladder.commands.subjects import check_known
 
 
 def design(
@@ -31,8 +31,7 @@ def design(
     from stepladder.notation import parse_input_shape
     from stepladder.proposals import forms, propose
 
-    if format not in forms.STYLES:
-        raise unknown("format", format, forms.STYLES)
+    check_known("format", format, forms.STYLES)
     objects = parse_sizes(object, "the size of what is to be recognised", "--object 20x20") if object else None
     proposals = propose.design(parse_input_shape(input), classes, budget, count=count, objects=objects)
     print(forms.render(proposals, format), end="", flush=True)

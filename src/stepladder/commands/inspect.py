@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepladder.commands.subjects import kind_of, net_text, unknown
+from stepladder.commands.subjects import check_known, kind_of, net_text
 from stepladder.errors import InspectionError, SpecError
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def inspect(
     from stepladder.inspection.summary import budget_verdict
 
     styles = tables.STYLES if diff is None else _comparison_styles()
-    if format not in styles:
-        raise unknown("format" if diff is None else "format of comparisons", format, styles)
+    check_known("format" if diff is None else "format of comparisons", format, styles)
     levels = _levels(depth)
     if picture is not None:
         _check_picture(picture, diff)

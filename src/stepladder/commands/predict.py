@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stepladder.commands.subjects import unknown
+from stepladder.commands.subjects import check_known
 
 
 def predict(
@@ -23,8 +23,7 @@ def predict(
     """Ask a finished run's net about your own images; the exit code is 2 if any has no answer."""
     from stepladder import predict as module
 
-    if format not in module.STYLES:
-        raise unknown("format", format, module.STYLES)
+    check_known("format", format, module.STYLES)
     answers = module.predict(run, module.expand(images))
     print(module.render(answers, format, top=top, show=show), end="", flush=True)
     errors = [answer.error for answer in answers if answer.error is not None]

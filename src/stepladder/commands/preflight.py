@@ -53,10 +53,9 @@ def preflight(
     import json
 
     from stepladder import preflight as checks
-    from stepladder.commands.subjects import unknown
+    from stepladder.commands.subjects import check_known
 
-    if format not in ("text", "json"):
-        raise unknown("format", format, ("text", "json"))
+    check_known("format", format, ("text", "json"))
     if picture is not None:
         from stepladder.pictures.draw import suffix_of
 

@@ -55,11 +55,10 @@ def rates(
     """Find the learning rate: train for a few steps while it rises, and see where the loss falls."""
     import json
 
-    from stepladder.commands.subjects import unknown
+    from stepladder.commands.subjects import check_known
     from stepladder.range_test import range_test
 
-    if format not in ("text", "json"):
-        raise unknown("format", format, ("text", "json"))
+    check_known("format", format, ("text", "json"))
     if output is not None:
         from stepladder.pictures.draw import suffix_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -69,6 +69,17 @@ def net_text(text: str) -> str:
         assert known is not None
         return known.net
     return text
+
+
+def check_known(what: str, given: str, known: Iterable[str]) -> None:
+    """Let a name pass that is one of the known ones.
+
+    Raises:
+        SpecError: if it is none of them; it says the nearest.
+    """
+    names = list(known)
+    if given not in names:
+        raise unknown(what, given, names)
 
 
 def unknown(what: str, given: str, known: Sequence[str]) -> SpecError:
