@@ -162,10 +162,11 @@ def test_the_command_prints_what_trains_with_the_rate(tmp_path: Path) -> None:
     assert picture.read_text(encoding="utf-8").startswith("<?xml")
 
 
-def test_the_command_gives_its_values_as_json() -> None:
+def test_the_command_gives_its_values_as_json_and_nothing_else(tmp_path: Path) -> None:
     words = ["rates", NET, "--data", "mnist-sample", "--steps", "30", "--threads", "1", "--format", "json"]
+    words += ["-o", str(tmp_path / "rates.svg")]
     ran = CliRunner().invoke(app, words)
-    values = json.loads(ran.output[ran.output.index("{") :])
+    values = json.loads(ran.stdout)
     assert values["settings"]["learning_rate"] == values["suggested"]
     assert len(values["rates"]) == len(values["losses"])
 

@@ -35,17 +35,13 @@ def advise(
     data_dir: DataDir = None,
 ) -> None:
     """Look at a finished run again and say what to change: alarms first, each with evidence, effect and command."""
-    from rich.console import Console
-
     from stepladder import advised as module
     from stepladder.files import write_text
     from stepladder.runs import read_experiment
 
     check_known("format", format, module.STYLES)
     subject = module.find_subject(folder)
-    # Lines about the data go to the standard error, so that JSON stays JSON.
-    console = new_console() if format == "text" else Console(stderr=True, highlight=False)
-    dataset = load(data or read_experiment(subject.run).data, data_dir, console, size)
+    dataset = load(data or read_experiment(subject.run).data, data_dir, new_console(format), size)
     found = module.advised(subject, dataset)
     if doubtful is not None:
         write_text(doubtful, module.doubtful_table(found.facts))

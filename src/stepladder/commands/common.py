@@ -54,11 +54,15 @@ PRECISION = "float32, bfloat16, or auto: whichever a short measurement finds to 
 TableFormat = Annotated[str, typer.Option(help="text, json or markdown.")]
 
 
-def new_console() -> Console:
-    """Return what lines and bars are shown on: standard output, as it is at this moment."""
+def new_console(format: str = "text") -> Console:
+    """Return what lines and bars are shown on: standard output, as it is at this moment.
+
+    Args:
+        format: that of the answer. Any but text has standard output for itself, so that JSON stays JSON.
+    """
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(stderr=format != "text", highlight=False)
 
 
 def say(console: Console, text: str) -> None:

@@ -60,7 +60,7 @@ def preflight(
         from stepladder.pictures.draw import suffix_of
 
         suffix = suffix_of(picture)  # a mistake in it is found before anything is trained
-    console = new_console()
+    console = new_console(format)
     experiment, dataset = experiment_and_data(
         console, what, data=data, size=size, data_dir=data_dir, seed=seed, protocol=protocol, settings=settings
     )
@@ -75,8 +75,7 @@ def preflight(
 
         figure = labelled(checks.sheet(experiment, dataset), dataset.title)
         write_bytes(picture, save(figure, suffix))
-        if format == "text":
-            say(console, str(picture))
+        say(console, str(picture))
 
 
 def render(found: Preflight) -> str:

@@ -63,7 +63,7 @@ def rates(
         from stepladder.pictures.draw import suffix_of
 
         suffix = suffix_of(output)  # a mistake in it is found before anything is trained
-    console = new_console()
+    console = new_console(format)
     experiment, dataset = experiment_and_data(
         console, what, data=data, size=size, data_dir=data_dir, seed=seed, protocol=protocol, settings=settings
     )
