@@ -21,10 +21,11 @@ from scipy.special import ndtr, stdtr
 
 from decision_pages import write_pages
 from decision_runs import RUNS
+from decision_steps import climbed, holm, not_hopeless
 from decision_worlds import Batch, World, fit, moments, simulate
 from stepladder import environment
 from stepladder.files import write_text
-from stepladder.noise import RUN_SPREAD, noise
+from stepladder.noise import noise
 
 ROWS = Path(__file__).parents[1] / "results" / "decisions.jsonl"
 SEEDS = (1, 2, 3, 5, 10)
@@ -36,11 +37,13 @@ _LOOKS = (3, 5, 10)
 _BOOTSTRAPPED = 600
 """Steps that the bootstrap judges: it is slow."""
 
-# Four useless candidates, one for each effect, one that is worse by the margin, two that are far worse: all against one
-# baseline.
-_TRUE = (0.0, 0.0, 0.0, 0.0, *EFFECTS, -MARGIN, -1.0, -1.0)
+# Four useless candidates, one for each effect, one that is worse by the margin, two that are far worse, and four more
+# useless ones, the last of which stands for joined ones: all against one baseline.
+_TRUE = (0.0, 0.0, 0.0, 0.0, *EFFECTS, -MARGIN, -1.0, -1.0, 0.0, 0.0, 0.0, 0.0)
 _USELESS, _WORSE = 4, 4 + len(EFFECTS)
 _FAR_WORSE = (_WORSE + 1, _WORSE + 2)
+_SEVEN = [0, 1, 2, 3, *range(_WORSE + 3, len(_TRUE) - 1)]
+_JOINED = len(_TRUE) - 1
 
 
 def real_runs() -> dict[str, numpy.ndarray]:
@@ -64,48 +67,31 @@ def worlds(runs: dict[str, numpy.ndarray]) -> list[World]:
     ]
 
 
-def holm(chances: numpy.ndarray, level: float = LEVEL, running: numpy.ndarray | None = None) -> numpy.ndarray:
-    """Return which candidates pass, of shape (steps, candidates), from p-values of that shape.
-
-    Those that are not ``running`` any more cannot pass, and the others share the level.
-    """
-    if running is None:
-        running = numpy.ones(chances.shape, dtype=bool)
-    chances = numpy.where(running, chances, numpy.inf)
-    order = chances.argsort(-1, kind="stable")
-    left = numpy.maximum(running.sum(-1, keepdims=True) - numpy.arange(chances.shape[-1]), 1)
-    ranked = numpy.take_along_axis(chances, order, -1) < level / left
-    passed = numpy.zeros_like(ranked)
-    numpy.put_along_axis(passed, order, numpy.logical_and.accumulate(ranked, -1), -1)
-    return passed
-
-
 def judge(batches: Iterator[Batch], count: int) -> Iterator[tuple[dict[str, Any], numpy.ndarray]]:
     """Yield what is counted and, a batch at a time, whether it happened in each step."""
     for batch in batches:
         at_looks = []
-        # As stepladder.decide.is_hopeless: what seems surely worse after one seed is trained no more.
-        first = noise(batch.answers[..., :1, :], batch.wrong(1), count, lone_spread=RUN_SPREAD)
-        running = first.difference + first.half(LEVEL) >= 0
+        running = not_hopeless(batch, list(range(len(_TRUE))), count)
         for seeds in SEEDS:
             found = noise(batch.answers[..., :seeds, :], batch.wrong(seeds), count)
             chances, half = found.chance(), found.half(LEVEL)
             key = {"seeds": seeds}
             yield key | {"what": "kept", "effect": 0.0, "candidates": 1}, chances[:, 0] < LEVEL
-            yield key | {"what": "kept", "effect": 0.0, "candidates": 4}, holm(chances[:, :4]).any(-1)
+            yield key | {"what": "kept", "effect": 0.0, "candidates": 4}, holm(chances[:, :4])[0].any(-1)
             six = [0, 1, 2, 3, *_FAR_WORSE]
-            yield key | {"what": "useless kept, losers stopped"}, holm(chances[:, six], running=running[:, six]).any(-1)
+            passed, _ = holm(chances[:, six], running=running[:, six])
+            yield key | {"what": "useless kept, losers stopped"}, passed.any(-1)
             high = found.difference + half
             yield key | {"what": "dropped", "effect": 0.0}, (chances[:, 0] >= LEVEL) & (high[:, 0] < MARGIN / 100)
             for number, effect in enumerate(EFFECTS, start=_USELESS):
-                passed = holm(chances[:, [number, 0, 1, 2]])
+                passed, _ = holm(chances[:, [number, 0, 1, 2]])
                 yield key | {"what": "kept", "effect": effect, "candidates": 1}, chances[:, number] < LEVEL
                 yield key | {"what": "kept", "effect": effect, "candidates": 4}, passed[:, 0]
                 yield key | {"what": "useless beside it kept", "effect": effect}, passed[:, 1:].any(-1)
                 beside = [number, 0, *_FAR_WORSE]
-                passed = holm(chances[:, beside], running=running[:, beside])
+                passed, _ = holm(chances[:, beside], running=running[:, beside])
                 yield key | {"what": "kept, losers stopped", "effect": effect}, passed[:, 0]
-                passed = holm(chances[:, beside])
+                passed, _ = holm(chances[:, beside])
                 yield key | {"what": "kept, losers trained on", "effect": effect}, passed[:, 0]
             for number in (0, _USELESS + EFFECTS.index(0.2)):
                 covered = abs(found.difference - _TRUE[number] / 100)[:, number] < half[:, number]
@@ -115,12 +101,28 @@ def judge(batches: Iterator[Batch], count: int) -> Iterator[tuple[dict[str, Any]
             yield key | {"what": "saving kept", "effect": -MARGIN}, not_worse[:, _WORSE]
             if seeds in _LOOKS:
                 at_looks.append(chances[:, 0])
+        yield from judge_climbs(batch, count)
         yield {"what": "stopped after one seed", "effect": -1.0}, ~running[:, _FAR_WORSE[0]]
         yield {"what": "stopped after one seed", "effect": 0.0}, ~running[:, 0]
         yield {"what": "stopped after one seed", "effect": 0.2}, ~running[:, _USELESS + EFFECTS.index(0.2)]
         for looks, level in ((1, LEVEL), (len(_LOOKS), LEVEL / len(_LOOKS))):
             key = {"what": "kept at some look", "looks": len(_LOOKS), "level over": looks}
             yield key, (numpy.stack(at_looks) < level).any(0)
+
+
+def judge_climbs(batch: Batch, count: int) -> Iterator[tuple[dict[str, Any], numpy.ndarray]]:
+    """Yield how the two looks of a climb end, at 2 seeds and then 4, at 3 and then 6."""
+    for seeds in (2, 3):
+        key: dict[str, Any] = {"seeds": seeds}
+        for useless in ([0], [0, 1, 2, 3], _SEVEN):
+            what = key | {"what": "useless kept by a climb", "candidates": len(useless)}
+            yield what, climbed(batch, useless, seeds, count).any(-1)
+            if len(useless) > 1:
+                yield what | {"joined": True}, climbed(batch, useless, seeds, count, _JOINED).any(-1)
+        for number, effect in enumerate(EFFECTS, start=_USELESS):
+            for beside in ([], [0, 1, 2]):
+                what = key | {"what": "kept by a climb", "effect": effect, "candidates": 1 + len(beside)}
+                yield what, climbed(batch, [number, *beside], seeds, count)[:, 0]
 
 
 def rivals(answers: numpy.ndarray, count: int, flips: dict[int, numpy.ndarray]) -> dict[str, numpy.ndarray]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import decision_pages
+import decision_steps
 import decision_worlds
 import decisions
 import stepladder.noise
@@ -21,6 +22,7 @@ from stepladder.compare import by_image
 from stepladder.data import Dataset
 from stepladder.decide import Candidate, Correctness, Decision, choose, decide, is_hopeless
 from stepladder.errors import RunError, SpecError
+from stepladder.looks import first_to_stand, is_given_up, look, worth_more_seeds
 from stepladder.noise import LONE_SPREAD, RUN_SPREAD, noise
 from stepladder.spec import Experiment
 from stepladder.train import train
@@ -290,7 +292,9 @@ def test_several_candidates_have_to_pass_holms_levels() -> None:
     assert _holm([0.024, 0.04, 0.01], [2, 1, 1], 0.05) == pytest.approx([0.05 * 2 / 3, 0.05, 0.05 / 4])
     assert _holm([0.03, 0.04, 0.2], [2, 1, 1], 0.05) == pytest.approx([0.025, 0.0125, 0.0125])
     chances = numpy.array([[0.02, 0.2, 0.01, 0.03], [0.001, 0.002, 0.003, 0.2]])
-    assert decisions.holm(chances).tolist() == [[False, False, True, False], [True, True, True, False]]
+    passed, levels = decision_steps.holm(chances)
+    assert passed.tolist() == [[False, False, True, False], [True, True, True, False]]
+    assert levels[0].tolist() == pytest.approx([0.05 / 3, 0.05 / 3, 0.05 / 4, 0.05 / 3])
     # Useless companions make the interval wider, and Holm's level is said with it.
     alone = choose(candidate("plain", BASELINE, 1), [candidate("x", runs(80, 85, 70), 1)]).decisions["x"]
     others = [candidate(f"useless {number}", BASELINE, 1) for number in range(3)]
@@ -298,6 +302,57 @@ def test_several_candidates_have_to_pass_holms_levels() -> None:
     assert beside.level == 0.05 / 4
     assert beside.low < alone.low
     assert "97.5% interval" in beside.reason
+
+
+def first_seeds(one: Candidate, count: int) -> Candidate:
+    return replace(one, runs=one.runs[:count])
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_the_simulated_step_of_a_climb_keeps_what_the_climb_would(joined: bool) -> None:
+    steps, many, seeds, images = 60, 5, 4, 2_000
+    numbers = numpy.random.default_rng(1)
+    hard = numbers.random((steps, 1, 1, images)) ** 8 * 0.5
+    # The candidates, what stands (the last), and at times a candidate that is clearly better or worse.
+    share = numbers.choice([0.4, 0.8, 1.0, 1.0, 1.3], (steps, many + 1, 1, 1))
+    wrong = numbers.random((steps, many + 1, seeds, images)) < hard * share
+    stands, others = wrong[:, -1], wrong[:, :-1]
+    answers = stands[:, None].astype(numpy.int8) - others.astype(numpy.int8)
+    batch = decision_worlds.Batch(answers, stands.sum(-1), others.sum(-1))
+    asked = [0, 1, 2, 3]
+    simulated = decision_steps.climbed(batch, asked, 2, images, joined=4 if joined else None)
+    looked_again = 0
+    for step in range(steps):
+        plain = Candidate("plain", tuple(Correctness(seed, ~stands[step, seed]) for seed in range(seeds)), 1)
+        everyone = [
+            Candidate(str(n), tuple(Correctness(seed, ~others[step, n, seed]) for seed in range(seeds)), 1)
+            for n in range(many)
+        ]
+        left = [one for one in everyone[:4] if not is_given_up(first_seeds(plain, 1), first_seeds(one, 1))]
+        lost = [first_seeds(one, 1) for one in everyone[:4] if one not in left]
+        gaining = [one for one in left if answers[step, int(one.name), :2].sum() > 0]
+        if joined and len(gaining) > 1:
+            left.append(replace(everyone[4], weight=4))
+
+        twice = [first_seeds(one, 2) for one in left]
+        choice = look(first_seeds(plain, 2), [*twice, *lost])
+        names = {one.name for one in worth_more_seeds(first_seeds(plain, 2), [*twice, *lost], choice)}
+        if names:
+            looked_again += 1
+            again = [one if one.name in names else first_seeds(one, 2) for one in left]
+            choice = look(plain, [*again, *lost])
+        kept = sorted(name for name, decision in choice.decisions.items() if decision.verdict == "keep")
+        assert [str(number) for number in simulated[step].nonzero()[0]] == kept
+    assert 5 < looked_again < steps
+    assert 5 < simulated.any(-1).sum() < steps
+
+
+def test_where_nothing_stands_the_best_does_or_one_that_is_as_good_and_cheaper() -> None:
+    assert first_to_stand([(98.0, 7000, 100), (98.5, 7500, 200), (97.0, 1000, 10)]) == 1
+    assert first_to_stand([(98.45, 7000, 100), (98.5, 7500, 200)]) == 0
+    assert first_to_stand([(98.45, 7600, 100), (98.5, 7500, 200)]) == 1, "more parameters"
+    assert first_to_stand([(98.45, 7000, 100), (98.5, 7500, 200), (98.48, 7200, 90)]) == 2
+    assert first_to_stand([(-1.0, 7000, 100), (-1.0, 7500, 200)]) == 0
 
 
 def test_one_seed_gives_up_what_is_far_worse_and_nothing_that_may_be_worth_something() -> None:

@@ -80,7 +80,7 @@ class Noise:
 
         return numpy.asarray(stdtr(self.freedom, (above - self.difference) / self.error))
 
-    def half(self, level: float) -> Array:
+    def half(self, level: float | Array) -> Array:
         """Return half the width of the interval that misses the true difference on each side with this chance."""
         from scipy.special import stdtrit
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from stepladder.data import Dataset
-from stepladder.decide import LEVEL, Candidate, Choice, choose, is_hopeless, saves
+from stepladder.decide import Candidate, Choice
 from stepladder.errors import SpecError, TrainingError
 from stepladder.evaluate import deviation, mean, percent
 from stepladder.inspection.oneline import describe
+from stepladder.looks import first_to_stand, is_given_up, look, worth_more_seeds
 from stepladder.noise import Correctness
 from stepladder.notation import Net
 from stepladder.runs import FinishedRun, open_finished
@@ -23,9 +24,6 @@ RATE_FACTORS = (1 / 3, 3.0)
 """What a learning rate is multiplied by where it is tuned again."""
 _TUNING_SHARE = 1 / 3
 _TUNING_ROUNDS = 3
-_LOOKS = 2
-_LOOKED_AT_AGAIN = 2
-"""Candidates of a step that may get more seeds."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +99,23 @@ class Tried:
 
 @dataclass(frozen=True)
 class Answer:
-    """What trying the candidates of a step gave: each one, the decisions, and which is taken for what reason."""
+    """What trying the candidates of a step gave: each one, the decisions, and which is taken for what reason.
+
+    ``worth_more_seeds`` names those that more seeds may decide, with what stands; nothing where something is kept.
+    """
 
     tried: tuple[Tried, ...]
     choice: Choice | None
     taken: str
     reason: str
+    worth_more_seeds: frozenset[str] = frozenset()
+
+    @property
+    def left_open(self) -> list[str]:
+        """Return the names of undecided candidates, where nothing was taken in place of what stood."""
+        if self.choice is None or self.taken != self.tried[0].name:
+            return []
+        return [name for name, decision in self.choice.decisions.items() if decision.verdict == "undecided"]
 
     @property
     def trial(self) -> Trial:
@@ -156,7 +165,8 @@ class Trials:
             candidates: what stands, then what could be instead; names all different.
             effort: seeds and epochs.
             combine: whether those that seem to gain are joined to one more candidate.
-            stands: whether the first one stands. If none does yet, the best one on the holdout comes first.
+            stands: whether the first one stands. If none does yet, the best one on the holdout comes first, or one that
+                is as good and cheaper.
             more: is asked whether there is time for the second look's jobs.
 
         Raises:
@@ -168,6 +178,8 @@ class Trials:
             # Others are measured against it: a first one that came apart with one seed would leave nothing to decide.
             self.run(title, everyone, range(1, effort.seeds), effort.epochs)
             everyone.sort(key=lambda one: -self._accuracy(one[1], effort))
+            first = first_to_stand([(self._accuracy(one, effort), *self.cost(one)) for _, one in everyone])
+            everyone.insert(0, everyone.pop(first))
         left = self._promising(everyone, effort.epochs)
         self.run(title, left, range(1, effort.seeds), effort.epochs)
         given_up = replace(effort, seeds=1)
@@ -177,14 +189,18 @@ class Trials:
             self.run(title, [joined], range(effort.seeds), effort.epochs)
             tried.append(self._tried(joined, everyone[0][1], effort))
         answer = _decided(title, tried, len(everyone))
-        again = _open(answer) if effort.seeds > 1 else []
-        names = [(one.name, one.trial) for one in again]
+        again = [(one.name, one.trial) for one in tried if one.name in answer.worth_more_seeds]
         seeds = range(effort.seeds, 2 * effort.seeds)
-        if again and more([self.job("", one, seed, effort.epochs) for seed in seeds for _, one in names]):
-            self.run(f"{title}, more seeds", names, seeds, effort.epochs)
+        if (
+            again
+            and effort.seeds > 1
+            and more([self.job("", one, seed, effort.epochs) for seed in seeds for _, one in again])
+        ):
+            self.run(f"{title}, more seeds", again, seeds, effort.epochs)
             twice = replace(effort, seeds=2 * effort.seeds)
             tried = [
-                self._tried((one.name, one.trial), everyone[0][1], twice) if one in again else one for one in tried
+                self._tried((one.name, one.trial), everyone[0][1], twice) if (one.name, one.trial) in again else one
+                for one in tried
             ]
             answer = _decided(title, tried, len(everyone))
         return answer
@@ -261,20 +277,14 @@ class Trials:
     def _promising(self, candidates: Sequence[Named], epochs: int) -> list[Named]:
         """Return what stands, and what is not hopeless after the first seed."""
         runs = [self.finished(self.job("", one, 0, epochs)) for _, one in candidates]
-        first = runs[0]
-        if first is None:
-            return [one for one, run in zip(candidates, runs, strict=True) if run is not None]
-        stands = [Correctness.read(first.folder)]
-        cost = self.cost(candidates[0][1])[0]
-        left = [candidates[0]]
-        for candidate, run in zip(candidates[1:], runs[1:], strict=True):
-            if run is None:
-                continue
-            is_saving = saves(self.cost(candidate[1])[0], cost)
-            simpler: Literal["baseline", "candidate"] = "candidate" if is_saving else "baseline"
-            if not is_hopeless(stands, [Correctness.read(run.folder)], simpler=simpler):
-                left.append(candidate)
-        return left
+        able = {one: run for one, run in zip(candidates, runs, strict=True) if run is not None}
+        if runs[0] is None:
+            return list(able)
+        first, *others = [
+            Candidate(name, (Correctness.read(run.folder),), *self.cost(one)) for (name, one), run in able.items()
+        ]
+        given_up = {one.name for one in others if is_given_up(first, one)}
+        return [one for one in able if one[0] not in given_up]
 
     def cost(self, one: Trial) -> tuple[int, int]:
         """Return the parameters and the multiply-accumulates of a trial's net."""
@@ -324,27 +334,11 @@ def _decided(title: str, tried: Sequence[Tried], asked: int) -> Answer:
         )
     if len(able) == 1:
         return Answer(tuple(tried), None, able[0].name, "nothing else fits here")
-    choice = choose(able[0], able[1:], level=LEVEL / _LOOKS)
-    return Answer(tuple(tried), choice, choice.taken, choice.reason)
-
-
-def _open(answer: Answer) -> list[Tried]:
-    """Return what stands and the undecided candidates that a second look is worth, if nothing was kept."""
-    stands = answer.tried[0]
-    if answer.choice is None or answer.taken != stands.name:
-        return []
-    decisions = answer.choice.decisions
-    worth = [
-        one
-        for one in answer.tried
-        if one.name in decisions
-        and len(one.runs) == len(stands.runs)
-        and decisions[one.name].verdict == "undecided"
-        # One that is to save parameters may lose a little.
-        and decisions[one.name].points > decisions[one.name].needed / 2
-    ]
-    worth.sort(key=lambda one: -decisions[one.name].points)
-    return [stands, *worth[:_LOOKED_AT_AGAIN]] if worth else []
+    stands, *others = able
+    choice = look(stands, others)
+    again = worth_more_seeds(stands, others, choice)
+    names = frozenset(one.name for one in [stands, *again]) if again else frozenset()
+    return Answer(tuple(tried), choice, choice.taken, choice.reason, names)
 
 
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
