@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from stepladder.advice import Advice
 from stepladder.ascent import STANDS, AscentOptions, Climber, bare_nets
 from stepladder.ascent_facts import DECISIONS
 from stepladder.blueprint import Blueprint
+from stepladder.effort import Ahead, Level, Plan
 from stepladder.errors import SpecError, TrainingError
 from stepladder.following import LADDER, follow
 from stepladder.ladder import Goal
@@ -34,6 +36,10 @@ STANDING = Standing(BARE, Recipe(epochs=1), IMAGE, 8000)
 
 
 # Blueprints
+
+
+def question_of(key: str) -> Question:
+    return next(step for step in load("full").steps if step.key == key)
 
 
 def test_a_blueprint_is_a_net_in_one_line() -> None:
@@ -93,6 +99,14 @@ def test_what_does_not_fit_the_budget_is_not_tried() -> None:
     narrowest = replace(BARE, widths=(2, 2, 2, 2))
     tight = replace(STANDING, blueprint=narrowest, budget=(narrowest.parameters(IMAGE) or 0) + 1)
     assert [name for name, _ in load("full").steps[0].variants(tight)] == []
+
+
+def test_capacity_compares_nets_of_clearly_different_sizes() -> None:
+    full = replace(STANDING, blueprint=BARE.widened(IMAGE, 8000))
+    names = [name for name, _ in question_of("capacity").variants(full)]
+    assert "50% of the budget" in names
+    assert "100% of the budget" not in names, "that is what stands"
+    assert "100% of the budget" in [name for name, _ in question_of("capacity").variants(STANDING)]
 
 
 def test_batch_normalisation_without_room_for_its_parameters_narrows_the_layers() -> None:
@@ -213,6 +227,41 @@ def test_a_climb_decides_keeps_what_it_decided_and_trains_nothing_twice(tmp_path
     trained.clear()
     again = Climber(options, dataset, tmp_path, train, told.append).climb()
     assert {**again, "seconds": 0} == {**facts, "seconds": 0}
+    assert trained == []
+
+
+@pytest.mark.usefixtures("small_nets")
+def test_with_time_left_what_is_open_is_asked_again_with_more_epochs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dataset = read("digits")
+    goal = Goal(target=50, budget=6000, epochs=3, held=1)
+    options = AscentOptions(questions("dropout"), goal, seeds=2, holdout_size=300, limit=600)
+    choose = Plan.choose
+
+    def short(plan: Plan, key: str, *rest: Any) -> tuple[Level, list[Ahead]]:
+        """Plan as if there were little time, which turns out to be wrong."""
+        return choose(plan, key, *rest) if key in plan.kept else (Level(2, 1 / 3), [])
+
+    monkeypatch.setattr(Plan, "choose", short)
+    trained: list[Path] = []
+
+    def train(jobs: Sequence[Job]) -> None:
+        trained.extend(job.folder for job in jobs)
+        train_here_once(jobs)
+
+    facts = Climber(options, dataset, tmp_path, train, lambda line: None).climb()
+    first, again = facts["steps"][1:]
+    assert (first["key"], first["epochs"], first["taken"]) == ("dropout", 1, STANDS)
+    left_open = [one["name"] for one in first["candidates"][1:] if one["decision"]["verdict"] == "undecided"]
+    assert left_open
+    assert (again["key"], again["epochs"]) == ("dropout-again", 3)
+    assert [one["name"] for one in again["candidates"]] == [STANDS, *left_open]
+    trained.clear()
+    assert {**Climber(options, dataset, tmp_path, train, lambda line: None).climb(), "seconds": 0} == {
+        **facts,
+        "seconds": 0,
+    }
     assert trained == []
 
 

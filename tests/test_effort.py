@@ -81,6 +81,30 @@ def test_a_climb_that_goes_on_keeps_to_what_it_had_begun_with() -> None:
     assert plan.choose("first", of_epochs, AHEAD, MACS) == (Level(3, 0.8), AHEAD)
 
 
+def test_time_that_is_left_goes_to_open_questions_epochs_first() -> None:
+    def again(limit: float, had: int = 2) -> Level | None:
+        return a_plan(limit).again("first-again", of_epochs, (1.0, had), MACS)
+
+    # Three candidates of ten epochs, and 30 for the end: 60 core-seconds at two seeds, 90 at three.
+    assert again(200) == Level(3, 1.0)
+    assert again(130) == Level(2, 1.0)
+    shorter = again(110)
+    assert shorter is not None
+    assert shorter.share < 1
+    assert again(50) is None
+    assert again(110, had=10) is None, "nothing beyond what it had"
+    assert a_plan(None).again("first-again", of_epochs, (1.0, 2), MACS) is None
+
+
+def test_a_question_that_was_asked_again_is_when_the_climb_goes_on() -> None:
+    plan = a_plan(130)
+    level = plan.again("first-again", of_epochs, (1.0, 2), MACS)
+    assert plan.choose("first-again", of_epochs, [], MACS) == (level, [])
+    late = a_plan(5)
+    late.kept["first-again"] = Level(2, 1.0)
+    assert late.again("first-again", of_epochs, (1.0, 2), MACS) == Level(2, 1.0)
+
+
 def test_a_shorter_run_drops_its_rate_at_the_same_shares() -> None:
     stepped = Recipe(epochs=15, schedule=StepDecay(every=5))
     assert with_epochs(stepped, 6).schedule == StepDecay(every=2)

@@ -123,6 +123,8 @@ class Climber:
         while questions:
             question = questions.pop(0)
             standing, questions = self.ask(question, standing, questions)
+        for rung in self._open_rungs():
+            standing = self._ask_again(rung, standing)
         return self.finish(standing.trial)
 
     def begin(self) -> Standing:
@@ -145,6 +147,33 @@ class Climber:
         variants = [(STANDS, standing), *question.variants(standing)]
         standing, left = self._answered(question, variants, later, range_test)
         return replace(standing, suggested_rate=None), left
+
+    def _open_rungs(self) -> list[Rung]:
+        """Return the rungs that left something undecided, those first whose question asks for the most epochs.
+
+        What schedules and regularisation are worth shows over the whole of the epochs, and short runs mislead.
+        """
+        left = [rung for rung in self.rungs if rung.question is not SKELETON and rung.answer.left_open]
+        return sorted(left, key=lambda rung: -rung.question.epochs)
+
+    def _ask_again(self, rung: Rung, standing: Standing) -> Standing:
+        """Return what stands after what was left open is asked again with more epochs, if there is time for that."""
+        question = rung.question.again()
+        if self._before["ended_within"] == self.options.limit and question.key not in self.plan.kept:
+            return standing  # it came to its end within this time, and there was none for this
+        rated = replace(standing, suggested_rate=(rung.range_test or {}).get("suggested"))
+        still = [one for one in question.variants(rated) if one[0] in rung.answer.left_open]
+        variants = [(STANDS, standing), *still]
+        candidates = [(name, one.trial) for name, one in variants]
+        level = self.plan.again(
+            question.key,
+            lambda one: self._cost(question, candidates, one),
+            (question.epochs, rung.effort.epochs),
+            self.trials.cost(standing.trial)[1],
+        )
+        if level is None or not still:
+            return standing
+        return replace(self._answered(question, variants, [])[0], suggested_rate=None)
 
     def _answered(
         self,

@@ -127,10 +127,17 @@ def read(folder: Path) -> Facts:
 def begun(folder: Path, identity: Facts) -> Facts:
     """Return what an earlier process left of the same climb that is not in its runs.
 
-    Its seconds, the level of each step that it began, what was told of the plan, the pre-flight, and the range tests by
-    step.
+    Its seconds, the level of each step that it began, what was told of the plan, the pre-flight, the range tests by
+    step, and the limit within which it came to its end, None if it did not.
     """
-    nothing: Facts = {"elapsed": 0.0, "levels": {}, "preflight": None, "range_tests": {}, "told": []}
+    nothing: Facts = {
+        "elapsed": 0.0,
+        "levels": {},
+        "preflight": None,
+        "range_tests": {},
+        "told": [],
+        "ended_within": None,
+    }
     try:
         facts = read(folder)
     except RunError:
@@ -144,6 +151,7 @@ def begun(folder: Path, identity: Facts) -> Facts:
         "preflight": facts["preflight"],
         "told": facts["plan"]["told"],
         "range_tests": {step["key"]: step["range_test"] for step in facts["steps"] if step["range_test"]},
+        "ended_within": facts["plan"]["limit"] if "final" in facts else None,
     }
 
 

@@ -146,7 +146,7 @@ class Plan:
 
         while True:
             for level in self.levels():
-                rises = self.level is not None and self.levels().index(level) < self.levels().index(self.level)
+                rises = self.level is not None and level.seeds * level.share > self.level.seeds * self.level.share
                 if cost(level) <= left * (_SLACK_TO_RISE if rises else _SLACK):
                     self._tell(level, cost(level), left)
                     return self._takes(level), wanted
@@ -157,6 +157,32 @@ class Plan:
             dropped = wanted.pop()
             self.left_out.append(dropped.title)
             self.told.append(f"Left out, for there is no time: {dropped.title}.")
+
+    def again(self, key: str, now: Callable[[Level], float], question: tuple[float, int], macs: float) -> Level | None:
+        """Return what a question can be asked again with in the time that is left: the most epochs, then seeds.
+
+        ``choose`` then gives the step that. None where it cannot have more epochs than it had.
+
+        Args:
+            key: of the step that asks again.
+            now: the core-seconds of its runs at a level.
+            question: the share of the goal's epochs that it asks for, and the epochs that it had.
+            macs: multiply-accumulates of the net that stands.
+        """
+        if key in self.kept or self.limit is None or self.speed is None:
+            return self.kept.get(key)
+        self._each = self.images * self.speed.seconds(macs)
+        left = self.limit - self.elapsed
+        asked, had = question
+        for share in SHARES:
+            for seeds in sorted({self.seeds, min(2, self.seeds)}, reverse=True):
+                level = Level(seeds, share)
+                cost = self._cost(level, now(level), ())
+                if level.effort(self.epochs, asked).epochs > had and cost <= left * _SLACK:
+                    self.kept[key] = level
+                    self._tell(level, cost, left)
+                    return level
+        return None
 
     def affords(self, seconds: float, ahead: Sequence[Ahead]) -> bool:
         """Return whether there is time for so many more core-seconds, the steps ahead as they are planned."""

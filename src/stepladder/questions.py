@@ -38,6 +38,10 @@ class Question(Spec):
     combine: bool = False
     """Whether the candidates that seem to gain are joined to one more."""
 
+    def again(self) -> Question:
+        """Return the step that asks the same once more."""
+        return self.model_copy(update={"key": f"{self.key}-again", "title": f"{self.title}, asked again"})
+
     @field_validator("technique")
     @classmethod
     def _is_known(cls, name: str) -> str:

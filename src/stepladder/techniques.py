@@ -13,6 +13,8 @@ from stepladder.layers import Shape
 from stepladder.spec import Recipe
 from stepladder.trials import Trial
 
+_SAME_SIZE = 0.05
+"""Share of the parameters by which nets have to differ in size to be compared."""
 ENTRY_POINTS = "stepladder.techniques"
 """The group of entry points that techniques of other packages are found by."""
 
@@ -91,9 +93,11 @@ def global_average_pooling(standing: Standing) -> Iterable[Variant]:
 
 def capacity(standing: Standing, shares: Sequence[float] = (0.5, 1.0)) -> Iterable[Variant]:
     """Widen all layers alike until a share of the budget is used; then spend all of it more on early or late layers."""
+    stands = standing.blueprint.parameters(standing.image) or 0
     for share in shares:
         wider = standing.blueprint.widened(standing.image, round(share * standing.budget))
-        if wider.widths != standing.blueprint.widths:
+        # A twentieth more or less is the same net for twice the work.
+        if abs((wider.parameters(standing.image) or 0) - stands) > _SAME_SIZE * stands:
             yield f"{share:.0%} of the budget", standing.with_net(wider)
     for name, tilt in (("more for early layers", -1), ("more for late layers", 1)):
         tilted = standing.blueprint.tilted(tilt).widened(standing.image, standing.budget)
