@@ -23,6 +23,7 @@ from stepladder.spec import Augmentation
 PAGE = Path(__file__).with_name("techniques.md")
 RESULTS = PAGE.parent.parent / "results"
 _BLOCK = re.compile(r"(<!-- measured: ([a-z-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
+_AGAIN = "-again"
 _ORDER = ("full-mnist", "full-mnist-sample", "full-digits", "full-scenes")
 
 Row = dict[str, Any]
@@ -46,12 +47,31 @@ class Measured:
         climbs = [row for row in rows if row["kind"] == "climb"]
         places = {name: place for place, name in enumerate(_ORDER)}
         climbs.sort(key=lambda row: (places.get(row["climb"], len(places)), row["climb"]))
-        return cls(tuple(climbs), tuple(row for row in rows if row["kind"] == "candidate"))
+        return cls(tuple(climbs), tuple(latest([row for row in rows if row["kind"] == "candidate"])))
 
     def stood(self, climb: str, step: str) -> Row | None:
         """Return what a step's candidates were compared with; None if the climb has no such step."""
         found = (row for row in self.candidates if row["climb"] == climb and row["step"] == step and row["stood"])
         return next(found, None)
+
+
+def latest(rows: Sequence[Row]) -> list[Row]:
+    """Return candidates' rows, those of a question that was asked again in place of what it said of them before."""
+    again = {_asked(row) for row in rows if _is_again(row)}
+    kept = [row for row in rows if _is_again(row) or _asked(row) not in again]
+    # In the place of the question as it was asked first.
+    places = {(row["climb"], row["step"]): place for place, row in reversed(list(enumerate(rows)))}
+    named = [row | {"step": row["step"].removesuffix(_AGAIN)} for row in kept]
+    return sorted(named, key=lambda row: (places[row["climb"], row["step"]], not row["stood"]))
+
+
+def _asked(row: Row) -> tuple[str, str, str]:
+    """Return climb, step and candidate; joined ones are one candidate, whatever they were joined from."""
+    return row["climb"], row["step"].removesuffix(_AGAIN), "+" if " + " in row["candidate"] else row["candidate"]
+
+
+def _is_again(row: Row) -> bool:
+    return bool(row["step"].endswith(_AGAIN))
 
 
 Chooses = Callable[[Row], bool]

@@ -69,6 +69,36 @@ def test_the_chart_names_every_candidate(pages: ModuleType) -> None:
             assert pages.label(row, measured.stood(row["climb"], row["step"])) in chart
 
 
+def test_what_was_asked_again_stands_in_place_of_what_was_said_before(pages: ModuleType) -> None:
+    def row(step: str, candidate: str, points: float | None, climb: str = "full-mnist") -> dict[str, Any]:
+        return {"climb": climb, "step": step, "candidate": candidate, "points": points, "stood": points is None}
+
+    rows = [
+        row("dropout", "what stands", None),
+        row("dropout", "dropout 0.05", -0.1),
+        row("augmentation", "what stands", None),
+        row("augmentation", "flip", -1.0),
+        row("augmentation", "shift", -0.02),
+        row("augmentation", "flip + shift", -0.03),
+        row("augmentation", "what stands", None, climb="full-digits"),
+        row("augmentation-again", "what stands", None),
+        row("augmentation-again", "shift", 0.1),
+        row("augmentation-again", "shift + scale", 0.2),
+    ]
+    found = [
+        (one["step"], one["candidate"], one["points"]) for one in pages.latest(rows) if one["climb"] == "full-mnist"
+    ]
+    assert found == [
+        ("dropout", "what stands", None),
+        ("dropout", "dropout 0.05", -0.1),
+        ("augmentation", "what stands", None),
+        ("augmentation", "flip", -1.0),
+        ("augmentation", "shift", 0.1),
+        ("augmentation", "shift + scale", 0.2),
+    ]
+    assert len(pages.latest(rows)) == 7
+
+
 def test_an_effect_says_its_interval_what_was_decided_and_how_many_seeds(pages: ModuleType) -> None:
     row: dict[str, Any] = {"points": -0.204, "low": -0.31, "high": 0.1, "verdict": "undecided", "taken": False}
     row |= {"seeds": 3, "failure": ""}
