@@ -60,8 +60,10 @@ def latest(rows: Sequence[Row]) -> list[Row]:
     again = {_asked(row) for row in rows if _is_again(row)}
     kept = [row for row in rows if _is_again(row) or _asked(row) not in again]
     # In the place of the question as it was asked first.
-    places = {(row["climb"], row["step"]): place for place, row in reversed(list(enumerate(rows)))}
+    first = {(row["climb"], row["step"]): (place, row["step_title"]) for place, row in reversed(list(enumerate(rows)))}
+    places = {step: place for step, (place, _) in first.items()}
     named = [row | {"step": row["step"].removesuffix(_AGAIN)} for row in kept]
+    named = [row | {"step_title": first[row["climb"], row["step"]][1]} for row in named]
     return sorted(named, key=lambda row: (places[row["climb"], row["step"]], not row["stood"]))
 
 

@@ -71,7 +71,8 @@ def test_the_chart_names_every_candidate(pages: ModuleType) -> None:
 
 def test_what_was_asked_again_stands_in_place_of_what_was_said_before(pages: ModuleType) -> None:
     def row(step: str, candidate: str, points: float | None, climb: str = "full-mnist") -> dict[str, Any]:
-        return {"climb": climb, "step": step, "candidate": candidate, "points": points, "stood": points is None}
+        names = {"climb": climb, "step": step, "step_title": step.capitalize(), "candidate": candidate}
+        return names | {"points": points, "stood": points is None}
 
     rows = [
         row("dropout", "what stands", None),
@@ -97,6 +98,7 @@ def test_what_was_asked_again_stands_in_place_of_what_was_said_before(pages: Mod
         ("augmentation", "shift + scale", 0.2),
     ]
     assert len(pages.latest(rows)) == 7
+    assert {one["step_title"] for one in pages.latest(rows)} == {"Dropout", "Augmentation"}
 
 
 def test_an_effect_says_its_interval_what_was_decided_and_how_many_seeds(pages: ModuleType) -> None:
