@@ -106,7 +106,6 @@ class Climber:
         self._execute = train
         self._number = 0
         self.under_way: tuple[str, Level] | None = None
-        self._typical = 0.0
         self.final: dict[str, Any] | None = None
         self.plan = self._planned()
         self._told = len(self.plan.told)
@@ -203,9 +202,8 @@ class Climber:
     ) -> tuple[Rung, list[Ahead]]:
         """Return a question's answer, with as much effort as there is time for, and the steps still to come."""
         self._number += 1
-        level, kept = self.plan.choose(
-            question.key, lambda one: self._cost(question, candidates, one), ahead, self._typical
-        )
+        macs = self.trials.cost(candidates[0][1])[1]
+        level, kept = self.plan.choose(question.key, lambda one: self._cost(question, candidates, one), ahead, macs)
         effort = level.effort(self.options.goal.epochs, question.epochs)
         self.tell(
             f"{self._number} of {self._number + len(kept) + 1}: {question.title}. {question.question} "
@@ -280,14 +278,13 @@ class Climber:
         )
 
     def _measure_speed(self, skeleton: Standing) -> None:
-        """Let the plan know how fast nets train here, and how large those to come will typically be."""
+        """Let the plan know how fast nets train here: bare ones, and large ones."""
         self.tell("measuring how fast nets train here")
         image, recipe = self.dataset.input_shape, skeleton.recipe
         whole = replace(skeleton.blueprint, norm=True, dense=False).widened(image, skeleton.budget)
         nets = [(one.net, self.trials.cost(Trial(one.net, recipe))[1]) for one in (skeleton.blueprint, whole)]
         nets.sort(key=lambda net: net[1])
         self.plan.speed = Speed.measured(nets, recipe, image)
-        self._typical = float(nets[-1][1])
 
     def _cost(self, question: Question, candidates: Sequence[Named], level: Level) -> float:
         """Return the core-seconds of a step's runs that are not there yet."""
@@ -311,8 +308,9 @@ class Climber:
         return self.plan.core_seconds(trial, self.trials.cost(trial)[1], experiment.recipe.epochs)
 
     def _ahead(self, question: Question, standing: Standing) -> Ahead:
-        count = len(question.variants(standing)) + question.combine
-        return Ahead(question.title, question.epochs, count, question.tune_rate)
+        variants = question.variants(standing)
+        largest = max((self.trials.cost(one.trial)[1] for _, one in variants), default=0)
+        return Ahead(question.title, question.epochs, len(variants) + question.combine, question.tune_rate, largest)
 
     def _train(self, jobs: Sequence[Job]) -> None:
         left = self._missing(jobs)

@@ -36,12 +36,16 @@ class Level:
 
 @dataclass(frozen=True)
 class Ahead:
-    """A step to come: its title, its share of the goal's epochs, candidates, and whether rates are tuned."""
+    """A step to come: its title, its share of the goal's epochs, candidates, whether rates are tuned, and how large.
+
+    ``macs`` is the multiply-accumulates of its largest candidate, 0 where that is not known.
+    """
 
     title: str
     share: float
     candidates: int
     tuned: bool
+    macs: int = 0
 
     def epochs(self, level: Level, epochs: int) -> float:
         """Return the epochs of all its runs: the candidates', and for every second step those of what stands."""
@@ -131,14 +135,15 @@ class Plan:
             key: of the step.
             now: the core-seconds of its runs at a level.
             ahead: the steps after it.
-            macs: multiply-accumulates of a net that stands for those to come.
+            macs: multiply-accumulates of the net that stands. Steps ahead are reckoned with it, or with the largest
+                candidate of any of them, which may come to stand.
         """
         wanted = list(ahead)
         if key in self.kept:
             return self._takes(self.kept[key]), wanted
         if self.limit is None or self.speed is None:
             return self._takes(Level(self.seeds, 1.0)), wanted
-        self._each = self.images * self.speed.seconds(macs)
+        self._each = self.images * self.speed.seconds(max(macs, *(step.macs for step in ahead), 0))
         left = self.limit - self.elapsed
 
         def cost(level: Level) -> float:
