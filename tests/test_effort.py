@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,6 +65,14 @@ def test_what_is_left_out_is_told() -> None:
     assert plan.left_out == [step.title for step in AHEAD[len(ahead) :]][::-1]
     assert any("Left out" in line for line in plan.told)
     assert any("of each candidate" in line for line in plan.told)
+
+
+def test_steps_ahead_are_reckoned_with_the_largest_net_that_may_come_to_stand() -> None:
+    large = [replace(AHEAD[0], macs=4_000_000), *AHEAD[1:]]
+    small, may_grow = (a_plan(300).choose("first", of_epochs, ahead, MACS)[0] for ahead in (AHEAD, large))
+    assert may_grow.seeds * may_grow.share < small.seeds * small.share
+    grown = a_plan(300).choose("first", of_epochs, AHEAD, 4 * MACS)[0]
+    assert grown == may_grow
 
 
 def test_a_slow_machine_is_seen_and_reckoned_with() -> None:
