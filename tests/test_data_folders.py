@@ -76,6 +76,24 @@ def test_validation_is_the_holdout_or_stands_in_for_the_test(tmp_path: Path) -> 
     assert any("validation images serve as it" in line for line in told)
 
 
+def test_equal_images_of_ones_own_are_held_out_together(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for index in range(80):
+            picture(tmp_path / name / f"{index:02}.png", 2 * (index // 4) + (name == "b"))
+    told: list[str] = []
+    dataset = data.load(str(tmp_path), notify=told.append)
+    kept, held = dataset.split_holdout(24)
+    pictures_kept, pictures_held = ({dataset.train.images[one].tobytes() for one in part} for part in (kept, held))
+    assert len(held) == 24
+    assert not pictures_kept & pictures_held
+    assert any("96 of 128 training images repeat another, such as a/0" in line for line in told)
+
+
+def test_images_that_all_differ_are_held_out_as_the_catalogues_are(tmp_path: Path) -> None:
+    dataset = data.load(str(two_classes(tmp_path, each=20)))
+    assert (dataset.split_holdout(6)[1] == data.split_holdout(dataset.train.labels, size=6)[1]).all()
+
+
 def test_later_runs_read_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = two_classes(tmp_path / "images")
     seen: list[str] = []

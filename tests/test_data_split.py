@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepladder.data import Dataset, load, sample, split_holdout, statistics
+from stepladder.data.split import split_groups
 from stepladder.errors import DataError
 
 # Whoever changes this makes every number measured on the sample incomparable with the earlier ones.
@@ -47,6 +48,32 @@ def test_split_ignores_and_leaves_the_global_generator() -> None:
 def test_split_of_impossible_size(size: int) -> None:
     with pytest.raises(DataError, match="nothing on one side"):
         split_holdout(numpy.zeros(10, dtype=int), size=size)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8)), min_size=2, max_size=80), st.data())
+def test_a_holdout_of_groups_has_them_whole(rows: list[tuple[int, int]], data: st.DataObject) -> None:
+    labels, groups = numpy.array([label for label, _ in rows]), numpy.array([10 * label + one for label, one in rows])
+    size = data.draw(st.integers(1, len(rows) - 1))
+    if len(set(groups)) == len(set(labels)):
+        with pytest.raises(DataError, match="without an equal one"):
+            split_groups(labels, groups, size=size)
+        return
+    try:
+        kept, held = split_groups(labels, groups, size=size)
+    except DataError:  # the only class with two groups has no share in so small a holdout
+        assert size < len(set(labels))
+        return
+    assert not set(groups[kept]) & set(groups[held])
+    assert not set(kept) & set(held)
+    assert len(held) <= size
+    assert set(labels[kept]) == set(labels)
+
+
+def test_a_holdout_that_ends_inside_a_group_leaves_the_rest_of_it_out() -> None:
+    labels = numpy.repeat([0, 1], 40)
+    kept, held = split_groups(labels, numpy.arange(80) // 4, size=12)
+    assert numpy.bincount(labels[held]).tolist() == [6, 6]  # one group and half of another
+    assert numpy.bincount(labels[kept]).tolist() == [32, 32]
 
 
 @given(st.integers(1, 40), st.integers(1, 3), st.integers(0, 2**32 - 1))

@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy
 
-from stepladder.data.split import HOLDOUT_SEED, split_holdout
+from stepladder.data.duplicates import digests
+from stepladder.data.split import HOLDOUT_SEED, split_groups, split_holdout
 from stepladder.errors import DataError
 
 _PIECE = 1024
@@ -67,12 +68,15 @@ class Dataset:
     def split_holdout(self, size: int, seed: int = HOLDOUT_SEED) -> tuple[numpy.ndarray, numpy.ndarray]:
         """Return (training indices, holdout indices) of the training images, both sorted.
 
-        The holdout is the data's own validation split where it has one, and else ``size`` stratified images.
+        The holdout is the data's own validation split where it has one, and else ``size`` stratified images. Of one's
+        own images equal ones stay on one side, as ``split_groups`` does it; the catalogue's splits never change.
 
         Raises:
-            DataError: if the size is out of range.
+            DataError: if the size is out of range, or no image can be held out without an equal one in training.
         """
         if self.validation is None:
+            if self.is_own and len(numpy.unique(self._keys)) < len(self.train):
+                return split_groups(self.train.labels, self._keys, size=size, seed=seed)
             return split_holdout(self.train.labels, size=size, seed=seed)
         kept = numpy.ones(len(self.train), dtype=bool)
         kept[self.validation] = False
@@ -83,6 +87,10 @@ class Dataset:
         """Return (channels, rows, columns) of one image."""
         channels, rows, columns = self.train.images.shape[1:]
         return int(channels), int(rows), int(columns)
+
+    @cached_property
+    def _keys(self) -> numpy.ndarray:
+        return digests(self.train.images)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -13,7 +13,7 @@ from stepladder.data import arrays, decoded, folders, pictures, table
 from stepladder.data.collection import Collection
 from stepladder.data.dataset import Dataset, Split
 from stepladder.data.download import Progress
-from stepladder.data.duplicates import digests, leaks
+from stepladder.data.duplicates import digests, leaks, repeated
 from stepladder.data.reference import Reference
 from stepladder.errors import DataError
 
@@ -101,6 +101,7 @@ def load_own(
     # Leaks are looked for once, not by every worker again.
     if notify is not None:
         warnings += [leak.sentence(collection) for leak in leaks(collection, assignment.parts())]
+        warnings += _repeats(collection, assignment)
         for line in [*collection.remarks, *assignment.remarks, *warnings]:
             notify(f"{path}: {line}")
     whole = numpy.concatenate([assignment.train, assignment.validation])
@@ -228,6 +229,15 @@ def _split_off(collection: Collection, pool: numpy.ndarray) -> tuple[numpy.ndarr
             chosen[numbers.permutation(members)[: max(1, round(TEST_SHARE * len(members)))]] = True
     held = chosen[group.reshape(-1)]
     return pool[~held], pool[held]
+
+
+def _repeats(collection: Collection, assignment: Assignment) -> list[str]:
+    groups = repeated(collection, assignment.train)
+    if not groups:
+        return []
+    surplus, named = sum(len(group) - 1 for group in groups), " = ".join(collection.names[one] for one in groups[0][:2])
+    side = "" if len(assignment.validation) else "; what is held out of training is held out with all its copies"
+    return [f"{surplus:,} of {len(assignment.train):,} training images repeat another, such as {named}{side}"]
 
 
 def _one_class(collection: Collection) -> DataError:
