@@ -191,6 +191,52 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     assert data.load(str(tmp_path)).classes == ("bus", "train")
 
 
+def test_a_folder_called_train_beside_classes_is_one_of_them(tmp_path: Path) -> None:
+    for name in ("bus/2019", "train/2019"):
+        for index in range(10):
+            picture(tmp_path / name / f"{index}.png", 20 * index + len(name))
+    told: list[str] = []
+    assert data.load(str(tmp_path), notify=told.append).classes == ("bus", "train")
+    assert any("train is taken for a class" in line for line in told)
+
+
+def test_a_split_without_class_folders_is_no_class(tmp_path: Path) -> None:
+    two_classes(tmp_path / "train")
+    picture(tmp_path / "test" / "0.png", 1)
+    with pytest.raises(DataError, match="test has no class subfolders, and train has"):
+        data.load(str(tmp_path))
+    shutil.rmtree(tmp_path / "train")
+    with pytest.raises(DataError, match="test has no class subfolders"):
+        data.load(str(tmp_path))
+
+
+def test_an_empty_split_is_left_out(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        two_classes(tmp_path / split)
+    (tmp_path / "val").mkdir()
+    told: list[str] = []
+    dataset = data.load(str(tmp_path), notify=told.append)
+    assert (dataset.classes, len(dataset.train), dataset.validation) == (("a", "b"), 20, None)
+    assert any("empty, and left out: val" in line for line in told)
+
+
+def test_splits_without_train_are_no_classes(tmp_path: Path) -> None:
+    for split in ("val", "test"):
+        two_classes(tmp_path / split)
+    with pytest.raises(DataError, match="there are no training images"):
+        data.load(str(tmp_path))
+
+
+@pytest.mark.parametrize("split", ["", "train"])
+def test_a_link_that_leads_back_is_no_class(split: str, tmp_path: Path) -> None:
+    two_classes(tmp_path / split)
+    (tmp_path / split / "again").symlink_to(".", target_is_directory=True)
+    told: list[str] = []
+    dataset = data.load(str(tmp_path), notify=told.append)
+    assert (dataset.classes, len(dataset.train) + len(dataset.test)) == (("a", "b"), 20)
+    assert any("symbolic link" in line and "again" in line for line in told)
+
+
 @pytest.mark.parametrize("header", ["file,label,split\n", "", "Split;Class;Filename\n"])
 def test_csv(header: str, tmp_path: Path) -> None:
     lines = []

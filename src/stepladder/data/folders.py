@@ -22,6 +22,8 @@ class _Seen:
     hidden: int = 0
     others: Counter[str] = field(default_factory=Counter)
     loops: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    split_as_class: str = ""
     unreadable: list[tuple[str, str]] = field(default_factory=list)
 
     def remarks(self) -> tuple[str, ...]:
@@ -33,45 +35,61 @@ class _Seen:
             found.append(f"{self.others.total():,} files that are no images left out: {kinds}")
         if self.loops:
             found.append(f"a symbolic link leads back to a folder above it and is not followed: {self.loops[0]}")
+        if self.empty:
+            found.append(f"empty, and left out: {', '.join(self.empty)}")
+        if self.split_as_class:
+            found.append(
+                f"{self.split_as_class} is taken for a class, since folders that are no splits stand beside it"
+            )
         return tuple(found)
 
 
 def has_class_folders(folder: Path) -> bool:
     """Return whether a folder has subfolders that are not hidden."""
-    return bool(_subfolders(folder, _Seen()))
+    return bool(_subfolders(folder, folder, _Seen()))
 
 
 def list_folder(folder: Path) -> Listing:
     """Return the image files of a folder of class subfolders.
 
-    Where its subfolders are called train, val and test (or training, valid, validation, dev, testing) and have
-    subfolders of their own, these are splits. Images may lie any number of folders below that of their class. Hidden
-    files and files whose endings are no picture's are left out; symbolic links are followed unless they lead back.
+    Where subfolders are called train, val and test (or training, valid, validation, dev, testing) and one of them has
+    subfolders of its own, these are splits; one of them beside folders of other names is a class like those. Images may
+    lie any number of folders below that of their class. Hidden files and files whose endings are no picture's are left
+    out; symbolic links are followed unless they lead back.
 
     Raises:
-        DataError: if there are no class subfolders or no images in them, or a folder cannot be read.
+        DataError: if there are no class subfolders or no images in them, a split has images but no class subfolders, or
+            a folder cannot be read.
     """
     seen = _Seen()
-    inner = _subfolders(folder, seen)
+    inner = _subfolders(folder, folder, seen)
     splits = {path: split_named(path.name) for path in inner}
     items: list[Item] = []
     classes: set[str] = set()
     named = [path for path, split in splits.items() if split]
-    is_split = bool(named) and any(splits[path] == "train" for path in named) and all(map(has_class_folders, named))
-    if is_split and (len(named) == len(inner) or len(named) > 1):
+    with_classes = [path for path in named if has_class_folders(path)]
+    if with_classes and (len(named) == len(inner) or len(named) > 1):
         for path in inner:
             split = splits[path]
             if split is None:
                 seen.others[f"folder {path.name} beside the splits"] += 1
-                continue
-            for below in _subfolders(path, seen):
-                classes.add(_printable(below.name))
-                items += _items(below, _printable(below.name), split, folder, seen)
-        form = f"a folder of {', '.join(path.name for path in named)}, each with a subfolder a class"
+            elif path not in with_classes:
+                _check_empty(path, with_classes[0])
+                seen.empty.append(path.name)
+            else:
+                for below in _subfolders(path, folder, seen):
+                    classes.add(_printable(below.name))
+                    items += _items(below, _printable(below.name), split, folder, seen)
+        form = f"a folder of {', '.join(path.name for path in with_classes)}, each with a subfolder a class"
     else:
+        if len(named) == len(inner):
+            for path in named:
+                _check_empty(path, None)
         for path in inner:
             classes.add(_printable(path.name))
             items += _items(path, _printable(path.name), "", folder, seen)
+        if with_classes:
+            seen.split_as_class = with_classes[0].name
         form = "a folder with a subfolder a class"
     if not items:
         raise _nothing(folder, inner, seen)
@@ -79,8 +97,19 @@ def list_folder(folder: Path) -> Listing:
 
 
 def _items(folder: Path, label: str, split: SplitName, root: Path, seen: _Seen) -> Iterator[Item]:
-    for path in _walk(folder, root, seen, (os.path.realpath(root),)):
+    for path in _walk(folder, root, seen, (os.path.realpath(root), os.path.realpath(folder.parent))):
         yield Item(path, _printable(path.relative_to(root).as_posix()), label, split)
+
+
+def _check_empty(split: Path, example: Path | None) -> None:
+    """Raise a DataError if images lie directly in the folder of a split."""
+    flat = sum(Path(entry.name).suffix.lower() in SUFFIXES for entry in _entries(split))
+    if flat:
+        raise DataError(
+            f"{split.name} has no class subfolders" + (f", and {example.name} has" if example else ""),
+            given=f"{split}: {flat:,} images in no subfolder",
+            repair=f"sort them into a subfolder a class, or move {split.name} elsewhere if nobody knows their classes",
+        )
 
 
 def _printable(name: str) -> str:
@@ -108,13 +137,18 @@ def _walk(folder: Path, root: Path, seen: _Seen, above: tuple[str, ...]) -> Iter
             yield path
 
 
-def _subfolders(folder: Path, seen: _Seen) -> list[Path]:
+def _subfolders(folder: Path, root: Path, seen: _Seen) -> list[Path]:
+    """Return the folders in one that is the root or lies in it, without those that lead back to either."""
+    above = (os.path.realpath(root), os.path.realpath(folder))
     found = []
     for entry in _entries(folder):
         if entry.name.startswith("."):
             seen.hidden += 1
         elif os.path.isdir(entry.path):  # noqa: PTH112
-            found.append(folder / entry.name)
+            if os.path.realpath(entry.path) in above:
+                seen.loops.append((folder / entry.name).relative_to(root).as_posix())
+            else:
+                found.append(folder / entry.name)
     return found
 
 
