@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from small_climbs import questions, read, small_nets, train_here_once
 from stepladder import cli, data
 from stepladder.advice import Advice
 from stepladder.ascent import STANDS, AscentOptions, Climber, bare_nets
 from stepladder.ascent_facts import DECISIONS
 from stepladder.blueprint import Blueprint
 from stepladder.effort import Ahead, Level, Plan
-from stepladder.errors import SpecError, TrainingError
+from stepladder.errors import SpecError
 from stepladder.following import LADDER, follow
 from stepladder.ladder import Goal
 from stepladder.questions import Question, QuestionLadder, load, source
@@ -28,10 +27,11 @@ from stepladder.runs import open_finished
 from stepladder.spec import Experiment, Recipe
 from stepladder.story import promises
 from stepladder.techniques import BUILT_IN, Standing, technique
-from stepladder.workers import Job, train_here
+from stepladder.workers import Job
 
 IMAGE = (1, 28, 28)
 BARE = Blueprint(("C3", "C3", "MP2", "C3", "C3"), (4, 8, 8, 8), 10)
+__all__ = ["small_nets"]
 STANDING = Standing(BARE, Recipe(epochs=1), IMAGE, 8000)
 
 
@@ -161,39 +161,6 @@ def test_a_ladder_can_be_shown_changed_and_read_again(capsys: pytest.CaptureFixt
 
 
 # Climbs
-
-
-def questions(*keys: str) -> QuestionLadder:
-    ladder = load("full")
-    return ladder.model_copy(update={"steps": tuple(step for step in ladder.steps if step.key in keys)})
-
-
-read = cache(data.load)
-
-
-def train_here_once(jobs: Sequence[Job]) -> None:
-    """Train what is not finished, in this process, and leave out what cannot be trained."""
-    for job in jobs:
-        if not (job.folder / "result.json").is_file():
-            with suppress(TrainingError):
-                train_here(job, lambda event: None, data_dir=None, device=None, threads=1, load=read)
-
-
-@pytest.fixture
-def small_nets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start from nets that are made and trained in no time."""
-
-    def two(dataset: data.Dataset, options: AscentOptions) -> list[tuple[str, Standing]]:
-        bodies = {"early": ("C3", "MP2", "C3"), "late": ("C3", "C3", "MP2")}
-        recipe = Recipe(epochs=options.goal.epochs, learning_rate=0.05)
-        return [
-            (name, Standing(Blueprint(body, (4, 4), 10), recipe, dataset.input_shape, options.goal.budget))
-            for name, body in bodies.items()
-        ]
-
-    monkeypatch.setattr("stepladder.ascent.bare_nets", two)
-    # What the pre-flight finds is tested where it is made; the climb of a colour folder has a real one.
-    monkeypatch.setattr(Climber, "_check", lambda *_: {"checks": [], "range_test": {"suggested": 0.05}})
 
 
 @pytest.mark.usefixtures("small_nets")

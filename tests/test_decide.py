@@ -339,8 +339,7 @@ def test_the_simulated_step_of_a_climb_keeps_what_the_climb_would(joined: bool) 
         names = {one.name for one in worth_more_seeds(first_seeds(plain, 2), [*twice, *lost], choice)}
         if names:
             looked_again += 1
-            again = [one if one.name in names else first_seeds(one, 2) for one in left]
-            choice = look(plain, [*again, *lost])
+            choice = look(plain, [one for one in left if one.name in names])
         kept = sorted(name for name, decision in choice.decisions.items() if decision.verdict == "keep")
         assert [str(number) for number in simulated[step].nonzero()[0]] == kept
     assert 5 < looked_again < steps

@@ -103,7 +103,8 @@ def test_time_that_is_left_goes_to_open_questions_epochs_first() -> None:
     assert shorter.share < 1
     assert again(50) is None
     assert again(110, had=10) is None, "nothing beyond what it had"
-    assert a_plan(None).again("first-again", of_epochs, (1.0, 2), MACS) is None
+    assert a_plan(None).again("first-again", of_epochs, (1.0, 2), MACS) == Level(3, 1.0)
+    assert a_plan(None).again("first-again", of_epochs, (1.0, 10), MACS) is None
 
 
 def test_a_question_that_was_asked_again_is_when_the_climb_goes_on() -> None:
@@ -113,6 +114,23 @@ def test_a_question_that_was_asked_again_is_when_the_climb_goes_on() -> None:
     late = a_plan(5)
     late.kept["first-again"] = Level(2, 1.0)
     assert late.again("first-again", of_epochs, (1.0, 2), MACS) == Level(2, 1.0)
+
+
+def test_what_was_left_out_does_not_come_back_when_the_climb_goes_on() -> None:
+    plan = a_plan(60)
+    level, ahead = plan.choose("first", of_epochs, AHEAD, MACS)
+    assert len(ahead) < len(AHEAD)
+    later = replace(a_plan(60), kept={"first": level}, left_out=list(plan.left_out))
+    assert later.choose("first", of_epochs, AHEAD, MACS) == (level, ahead)
+
+
+def test_steps_that_nobody_knows_yet_are_not_told_as_left_out() -> None:
+    plan = a_plan(50)
+    plan.choose("first", of_epochs, [Ahead("", 1.0, 1, False)] * 5, MACS)
+    assert plan.left_out == []
+    assert not any("Left out" in line for line in plan.told)
+    assert not plan.fits(lambda level: 1000.0)
+    assert plan.fits(lambda level: 1.0)
 
 
 def test_a_shorter_run_drops_its_rate_at_the_same_shares() -> None:

@@ -17,7 +17,7 @@ from stepladder.ascent_facts import Rung
 from stepladder.blueprint import Blueprint
 from stepladder.climb import batch_for
 from stepladder.data import Dataset
-from stepladder.effort import Ahead, Level, Plan, Speed
+from stepladder.effort import LEFT_OUT, Ahead, Level, Plan, Speed
 from stepladder.errors import SpecError, TrainingError
 from stepladder.ladder import Goal
 from stepladder.proposals.propose import LARGEST_COUNT, design
@@ -66,15 +66,6 @@ class AscentOptions:
     workers: int = 1
     device: str | None = None
 
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Return what a climb that goes on must have in common with the one before to keep to its plan."""
-        return {
-            "ladder": self.ladder.model_dump(mode="json"),
-            "goal": [self.goal.target, self.goal.budget, self.goal.epochs],
-            "seeds": self.seeds,
-        }
-
 
 class Climber:
     """Climbs a ladder in a folder.
@@ -101,7 +92,8 @@ class Climber:
         self.tell = tell
         self.trials = Trials(dataset, options.holdout_size, folder, self._train)
         self.rungs: list[Rung] = []
-        self._before = ascent_facts.begun(folder, options.identity)
+        self._before = ascent_facts.begun(folder, self.identity)
+        self._is_replayed = bool(self._before["levels"])
         self.preflight: dict[str, Any] | None = self._before["preflight"]
         self._execute = train
         self._number = 0
@@ -109,6 +101,30 @@ class Climber:
         self.final: dict[str, Any] | None = None
         self.plan = self._planned()
         self._told = len(self.plan.told)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Return what a climb that goes on must have in common with the one before to keep to its plan."""
+        options = self.options
+        return {
+            "ladder": options.ladder.model_dump(mode="json"),
+            "goal": [options.goal.target, options.goal.budget, options.goal.epochs],
+            "seeds": options.seeds,
+            "data": self.dataset.name,
+            "holdout_size": options.holdout_size,
+            "precision": options.precision,
+        }
+
+    def known(self) -> dict[str, Any]:
+        """Return what an earlier process knew of steps that this one has not come to again, and of their end."""
+        before = self._before
+        asked = {rung.question.key for rung in self.rungs}
+        left = {
+            name: {key: value for key, value in before[name].items() if key not in asked}
+            for name in ("levels", "range_tests")
+        }
+        has_end = before["ended"] and self.final is None
+        return left | {"final": {"looks": before["looks"], "runs": before["final_runs"]} if has_end else {}}
 
     def climb(self) -> dict[str, Any]:
         """Ask every question, then train what stands on all training images, look at the test set once, return facts.
@@ -126,8 +142,8 @@ class Climber:
             standing = self._ask_again(rung, standing)
         return self.finish(standing.trial)
 
-    def begin(self) -> Standing:
-        """Return the best skeleton, after the pre-flight."""
+    def begin(self, ahead: Sequence[Ahead] = ()) -> Standing:
+        """Return the best skeleton, after the pre-flight; steps ahead that are in no ladder count in its plan."""
         skeletons = bare_nets(self.dataset, self.options)
         if self.preflight is None:
             self.preflight = self._check(skeletons[0][1].trial)
@@ -135,7 +151,7 @@ class Climber:
         skeletons = [(name, one.with_recipe(learning_rate=rate)) for name, one in skeletons]
         if self.options.limit is not None:
             self._measure_speed(skeletons[0][1])
-        return self._answered(SKELETON, skeletons, list(self.options.ladder.steps))[0]
+        return self._answered(SKELETON, skeletons, list(self.options.ladder.steps), more_ahead=ahead)[0]
 
     def ask(self, question: Question, standing: Standing, later: Sequence[Question]) -> tuple[Standing, list[Question]]:
         """Return what stands after a question, and which of the later ones there is time for."""
@@ -158,7 +174,8 @@ class Climber:
     def _ask_again(self, rung: Rung, standing: Standing) -> Standing:
         """Return what stands after what was left open is asked again with more epochs, if there is time for that."""
         question = rung.question.again()
-        if self._before["ended_within"] == self.options.limit and question.key not in self.plan.kept:
+        is_same = self._before["ended"] and self._before["limit"] == self.options.limit
+        if is_same and question.key not in self.plan.kept:
             return standing  # it came to its end within this time, and there was none for this
         rated = replace(standing, suggested_rate=(rung.range_test or {}).get("suggested"))
         still = [one for one in question.variants(rated) if one[0] in rung.answer.left_open]
@@ -180,16 +197,18 @@ class Climber:
         variants: Sequence[Variant],
         later: Sequence[Question],
         range_test: dict[str, Any] | None = None,
+        more_ahead: Sequence[Ahead] = (),
     ) -> tuple[Standing, list[Question]]:
         by_name = dict(variants)
-        ahead = [self._ahead(one, variants[0][1]) for one in later]
+        ahead = [*(self._ahead(one, variants[0][1]) for one in later), *more_ahead]
         candidates = [(name, one.trial) for name, one in variants]
         rung, kept_ahead = self.answer(question, candidates, ahead, range_test=range_test)
         if rung.answer.taken in by_name:
             standing = replace(by_name[rung.answer.taken], recipe=rung.answer.trial.recipe)
         else:  # several joined to one: the net stays
             standing = replace(variants[0][1], recipe=rung.answer.trial.recipe)
-        return standing, list(later[: len(kept_ahead)])
+        titles = {one.title for one in kept_ahead}
+        return standing, [one for one in later if one.title in titles]
 
     def answer(
         self,
@@ -251,19 +270,26 @@ class Climber:
                 given=trial.net,
                 repair="climb again with a lower learning rate in the ladder",
             )
-        self.final = ascent_facts.final(finished, self.options.goal, *self.trials.cost(trial))
+        self.final = ascent_facts.final(finished, seeds, self.options.goal, *self.trials.cost(trial))
+        before = self._before
+        is_known = self.final["runs"] == before["final_runs"]
+        self.final["looks"] = before["looks"] if is_known else before["looks"] + 1
+        self._is_replayed = False
         return self.save()
 
     def save(self) -> dict[str, Any]:
-        """Write what is known so far, and return it."""
+        """Write what is known so far, and return it; what an earlier process wrote stays until there is more."""
         facts = ascent_facts.gather(self)
-        ascent_facts.write(self.folder, facts)
+        if not self._is_replayed:
+            ascent_facts.write(self.folder, facts)
         return facts
 
     def _planned(self) -> Plan:
         """Return the plan: the one that an earlier process began with, where the climb is the same."""
         before = self._before
         goal = self.options.goal
+        # With another limit, what was left out is planned anew; what was asked stays as it was.
+        is_same = before["limit"] == self.options.limit
         images = len(self.dataset.train) - self.options.holdout_size
         return Plan(
             limit=self.options.limit,
@@ -274,7 +300,8 @@ class Climber:
             spent=before["elapsed"],
             reserved=self.options.seeds * goal.epochs * len(self.dataset.train) / images,
             kept={key: Level(*values) for key, values in before["levels"].items()},
-            told=list(before["told"]),
+            told=[line for line in before["told"] if is_same or not line.startswith(LEFT_OUT)],
+            left_out=list(before["left_out"]) if is_same else [],
         )
 
     def _measure_speed(self, skeleton: Standing) -> None:
@@ -294,13 +321,18 @@ class Climber:
             jobs += self.trials.tuning_jobs(candidates, effort.epochs)
         return sum(self._seconds(job) for job in self._missing(jobs))
 
+    def fits(self, question: Question, candidates: Sequence[Named]) -> bool:
+        """Return whether there is time to ask a question at all; one that was begun before has its time."""
+        is_kept = question.key in self.plan.kept
+        return is_kept or self.plan.fits(lambda level: self._cost(question, candidates, level))
+
     def _is_affordable(self, jobs: Sequence[Job], ahead: Sequence[Ahead]) -> bool:
         """Return whether there is time for jobs; what is there already costs none, so that nothing is decided anew."""
         missing = self._missing(jobs)
         return not missing or self.plan.affords(sum(self._seconds(job) for job in missing), ahead)
 
     def _missing(self, jobs: Sequence[Job]) -> list[Job]:
-        return [job for job in jobs if self.trials.finished(job) is None]
+        return [job for job in {job.folder: job for job in jobs}.values() if self.trials.finished(job) is None]
 
     def _seconds(self, job: Job) -> float:
         experiment = job.experiment
@@ -316,6 +348,7 @@ class Climber:
         left = self._missing(jobs)
         if not left:
             return
+        self._is_replayed = False
         expected, began = sum(self._seconds(job) for job in left), perf_counter()
         self._execute(left)
         self.plan.observe(expected, perf_counter() - began)

@@ -54,7 +54,7 @@ def gather(climber: Climber) -> Facts:
     options, plan = climber.options, climber.plan
     facts: Facts = {
         "format": FORMAT,
-        "identity": options.identity,
+        "identity": climber.identity,
         "ladder": options.ladder.name,
         "title": climber.dataset.title,
         "data": climber.dataset.name,
@@ -67,6 +67,7 @@ def gather(climber: Climber) -> Facts:
         "preflight": climber.preflight,
         "steps": [_step(rung) for rung in climber.rungs],
         "seconds": plan.elapsed,
+        "known": climber.known(),
     }
     if climber.rungs:
         last = climber.rungs[-1].answer.trial
@@ -79,14 +80,16 @@ def gather(climber: Climber) -> Facts:
     return facts
 
 
-def final(runs: Sequence[FinishedRun], goal: Goal, parameters: int, macs: int) -> Facts:
-    """Return what the runs on all training images say on the test set.
+def final(runs: Sequence[FinishedRun], seeds: int, goal: Goal, parameters: int, macs: int) -> Facts:
+    """Return what the runs on all training images, one a seed that could be trained, say on the test set.
 
     ``held`` is whether the mean over the seeds is at the target in each of the goal's last epochs.
     """
+    trained = {run.experiment.seed for run in runs}
     curve = [mean([row.evaluation_accuracy for row in rows]) for rows in zip(*(run.rows for run in runs), strict=True)]
     return {
         "accuracies": [run.rows[-1].evaluation_accuracy for run in runs],
+        "failed_seeds": [seed for seed in range(seeds) if seed not in trained],
         "curve": curve,
         "held": min(curve[-goal.held :]) >= goal.target,
         "parameters": parameters,
@@ -127,8 +130,9 @@ def read(folder: Path) -> Facts:
 def begun(folder: Path, identity: Facts) -> Facts:
     """Return what an earlier process left of the same climb that is not in its runs.
 
-    Its seconds, the level of each step that it began, what was told of the plan, the pre-flight, the range tests by
-    step, and the limit within which it came to its end, None if it did not.
+    Its seconds, the level of each step that it began, the pre-flight, the range tests by step, whether it came to its
+    end ("ended") and how often the test set was looked at until then ("looks"), with which runs ("final_runs"). Under
+    "limit" the time that it had, under "told" and "left_out" what was told of the plan for that.
     """
     nothing: Facts = {
         "elapsed": 0.0,
@@ -136,26 +140,38 @@ def begun(folder: Path, identity: Facts) -> Facts:
         "preflight": None,
         "range_tests": {},
         "told": [],
-        "ended_within": None,
+        "left_out": [],
+        "limit": None,
+        "ended": False,
+        "looks": 0,
+        "final_runs": [],
     }
     try:
         facts = read(folder)
     except RunError:
         return nothing
     wanted, found = json.loads(json.dumps(identity)), facts.get("identity", {})
-    if any(found.get(name) != value for name, value in wanted.items()):
+    # What an earlier version did not write yet is taken to be the same.
+    if any(found.get(name, value) != value for name, value in wanted.items()):
         return nothing  # another climb: its runs are used again, its plan and its clock are not
+    known = facts.get("known", {})
+    range_tests = {step["key"]: step["range_test"] for step in facts["steps"] if step["range_test"]}
+    final = facts.get("final") or known.get("final", {})
     return {
         "elapsed": float(facts["seconds"]),
-        "levels": _levels(facts),
+        "levels": known.get("levels", {}) | _levels(facts),
         "preflight": facts["preflight"],
         "told": facts["plan"]["told"],
-        "range_tests": {step["key"]: step["range_test"] for step in facts["steps"] if step["range_test"]},
-        "ended_within": facts["plan"]["limit"] if "final" in facts else None,
+        "left_out": facts["plan"]["left_out"],
+        "limit": facts["plan"]["limit"],
+        "range_tests": known.get("range_tests", {}) | range_tests,
+        "ended": bool(final),
+        "looks": final.get("looks", 1 if final else 0),
+        "final_runs": final.get("runs", []),
     }
 
 
-def _levels(facts: Facts) -> dict[str, list[float]]:
+def _levels(facts: Facts) -> Facts:
     levels = {step["key"]: step["level"] for step in facts["steps"]}
     if "under_way" in facts:
         levels[facts["under_way"]["key"]] = facts["under_way"]["level"]

@@ -6,7 +6,7 @@ differ). The rule, why it is this one, and how often it errs, by simulation: doc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Literal
@@ -179,7 +179,7 @@ def choose(
     # One that was given up can be kept no more, so it asks for no share of the chance that a useless one is.
     running = [number for number, is_given_up in enumerate(given_up) if not is_given_up]
     chances = [float(measured[number][0].chance(needed[number] / 100)) for number in running]
-    levels = dict.fromkeys(range(len(candidates)), level)
+    levels = dict.fromkeys(range(len(candidates)), LEVEL)  # that of is_hopeless
     levels |= zip(running, _holm(chances, [candidates[number].weight for number in running], level), strict=True)
     decisions = {
         one.name: _judge(*measured[number], needed[number], worthwhile, levels[number])
@@ -187,9 +187,7 @@ def choose(
     }
     kept = [one for one in candidates if decisions[one.name].verdict == "keep" and len(one.runs) == len(baseline.runs)]
     if not kept:
-        undecided = [name for name, decision in decisions.items() if decision.verdict == "undecided"]
-        open_ones = f"; {', '.join(undecided)} undecided" if undecided else ""
-        return Choice(baseline.name, f"{baseline.name} stays: no candidate is kept{open_ones}.", decisions)
+        return Choice(baseline.name, why_it_stays(baseline.name, decisions), decisions)
     best = max(kept, key=lambda one: decisions[one.name].points)
     for one in sorted(kept, key=lambda one: (one.parameters, one.macs)):
         if (one.parameters, one.macs) >= (best.parameters, best.macs):
@@ -202,6 +200,13 @@ def choose(
         "the only one kept" if len(kept) == 1 else "the best of those kept, and clearly better than each cheaper one"
     )
     return Choice(best.name, f"{best.name} is taken: {alone}.", decisions)
+
+
+def why_it_stays(baseline: str, decisions: Mapping[str, Decision]) -> str:
+    """Return the reason where no candidate was kept: it names those that are undecided."""
+    undecided = [name for name, decision in decisions.items() if decision.verdict == "undecided"]
+    open_ones = f"; {', '.join(undecided)} undecided" if undecided else ""
+    return f"{baseline} stays: no candidate is kept{open_ones}."
 
 
 def saves(parameters: int, baseline: int) -> bool:

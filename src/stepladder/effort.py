@@ -16,6 +16,7 @@ SHARES = (1.0, 4 / 5, 2 / 3, 1 / 2, 2 / 5, 1 / 3)
 FEWER = ((2, 1 / 3), (2, 1 / 5))
 """Seeds and shares after that, before steps are left out: two seeds seldom decide anything, one hardly ever
 (docs/decisions.md)."""
+LEFT_OUT = "Left out, for there is no time: "
 _SLACK_TO_RISE = 0.8
 _SLACK = 0.95
 _FIRST_GUESS = 1.25
@@ -38,7 +39,8 @@ class Level:
 class Ahead:
     """A step to come: its title, its share of the goal's epochs, candidates, whether rates are tuned, and how large.
 
-    ``macs`` is the multiply-accumulates of its largest candidate, 0 where that is not known.
+    ``macs`` is the multiply-accumulates of its largest candidate, 0 where that is not known. The title is empty where
+    nobody knows yet what the step will be.
     """
 
     title: str
@@ -140,7 +142,8 @@ class Plan:
         """
         wanted = list(ahead)
         if key in self.kept:
-            return self._takes(self.kept[key]), wanted
+            # What was left out before does not come back because it is not planned anew.
+            return self._takes(self.kept[key]), [step for step in wanted if step.title not in self.left_out]
         if self.limit is None or self.speed is None:
             return self._takes(Level(self.seeds, 1.0)), wanted
         self._each = self.images * self.speed.seconds(max(macs, *(step.macs for step in ahead), 0))
@@ -160,8 +163,8 @@ class Plan:
                 self._tell(level, cost(level), left)
                 return self._takes(level), wanted
             dropped = wanted.pop()
-            self.left_out.append(dropped.title)
-            self.told.append(f"Left out, for there is no time: {dropped.title}.")
+            if dropped.title:
+                self.leave_out(dropped.title)
 
     def again(self, key: str, now: Callable[[Level], float], question: tuple[float, int], macs: float) -> Level | None:
         """Return what a question can be asked again with in the time that is left: the most epochs, then seeds.
@@ -174,11 +177,14 @@ class Plan:
             question: the share of the goal's epochs that it asks for, and the epochs that it had.
             macs: multiply-accumulates of the net that stands.
         """
-        if key in self.kept or self.limit is None or self.speed is None:
-            return self.kept.get(key)
+        if key in self.kept:
+            return self.kept[key]
+        asked, had = question
+        everything = Level(self.seeds, 1.0)
+        if self.limit is None or self.speed is None:
+            return everything if everything.effort(self.epochs, asked).epochs > had else None
         self._each = self.images * self.speed.seconds(macs)
         left = self.limit - self.elapsed
-        asked, had = question
         for share in SHARES:
             for seeds in sorted({self.seeds, min(2, self.seeds)}, reverse=True):
                 level = Level(seeds, share)
@@ -188,6 +194,18 @@ class Plan:
                     self._tell(level, cost, left)
                     return level
         return None
+
+    def leave_out(self, title: str) -> None:
+        """Note that there is no time for a step, and tell it."""
+        self.left_out.append(title)
+        self.told.append(f"{LEFT_OUT}{title}.")
+
+    def fits(self, now: Callable[[Level], float]) -> bool:
+        """Return whether there is time for a step of these core-seconds with the least that a step can have."""
+        if self.limit is None or self.speed is None:
+            return True
+        level = self.levels()[-1]
+        return self._cost(level, now(level), ()) <= (self.limit - self.elapsed) * _SLACK
 
     def affords(self, seconds: float, ahead: Sequence[Ahead]) -> bool:
         """Return whether there is time for so many more core-seconds, the steps ahead as they are planned."""

@@ -7,8 +7,7 @@ from typing import Any
 
 from stepladder.advice import Advice, advise_run
 from stepladder.ascent import STANDS, Climber
-from stepladder.ascent_facts import Rung
-from stepladder.effort import Ahead
+from stepladder.effort import LEFT_OUT, Ahead
 from stepladder.evaluate import mean
 from stepladder.questions import Question, QuestionLadder
 from stepladder.runs import FinishedRun
@@ -35,14 +34,16 @@ def follow(climber: Climber) -> dict[str, Any]:
         SpecError: if no bare net fits the images and the budget.
         StepladderError: if runs fail for another reason than a loss that is no longer a number.
     """
-    standing = climber.begin()
+    standing = climber.begin(_ahead(0))
     trial = standing.trial
     seen = {trial}
+    told: set[str] = set()
     for number in range(1, _MOST + 1):
         runs = _runs(climber, trial)
         if not runs or _is_met(climber, runs):
             break
         advised = advise_run(runs[0].folder, climber.dataset, standing.budget)
+        _tell_alarms(climber, advised, told)
         changes = ((advice, _changed(climber, standing, advice)) for advice in advised)
         new = next(((advice, one) for advice, one in changes if one is not None and one not in seen), None)
         if new is None:
@@ -50,7 +51,12 @@ def follow(climber: Climber) -> dict[str, Any]:
             break
         advice, changed = new
         seen.add(changed)
-        rung = _ask(climber, number, trial, advice, changed)
+        question, candidates = _question(number, advice), [(STANDS, trial), (advice.title, changed)]
+        if not climber.fits(question, candidates):
+            climber.plan.leave_out(advice.title)
+            climber.tell(f"    {LEFT_OUT}{advice.title}.")
+            break
+        rung, _ = climber.answer(question, candidates, _ahead(number), advice=_promise(advice))
         trial = rung.answer.trial
         if rung.answer.taken != STANDS:
             # What was worth nothing to the net before may be worth something to this one.
@@ -58,8 +64,8 @@ def follow(climber: Climber) -> dict[str, Any]:
     return climber.finish(trial)
 
 
-def _ask(climber: Climber, number: int, trial: Trial, advice: Advice, changed: Trial) -> Rung:
-    question = Question.model_construct(
+def _question(number: int, advice: Advice) -> Question:
+    return Question.model_construct(
         key=f"advice-{number}",
         title=advice.title,
         question=advice.evidence,
@@ -69,8 +75,15 @@ def _ask(climber: Climber, number: int, trial: Trial, advice: Advice, changed: T
         tune_rate=False,
         combine=False,
     )
-    later = [Ahead(f"advice {later}", 1.0, 1, False) for later in range(number + 1, _EXPECTED + 1)]
-    promise = {
+
+
+def _ahead(number: int) -> list[Ahead]:
+    """Return the pieces of advice that the plan reckons with after so many; nobody knows yet what they will be."""
+    return [Ahead("", 1.0, 1, False) for _ in range(number + 1, _EXPECTED + 1)]
+
+
+def _promise(advice: Advice) -> dict[str, Any]:
+    return {
         "technique": advice.technique,
         "title": advice.title,
         "evidence": advice.evidence,
@@ -78,8 +91,14 @@ def _ask(climber: Climber, number: int, trial: Trial, advice: Advice, changed: T
         "why": advice.why,
         "promised": list(advice.effect),
     }
-    rung, _ = climber.answer(question, [(STANDS, trial), (advice.title, changed)], later, advice=promise)
-    return rung
+
+
+def _tell_alarms(climber: Climber, advised: Sequence[Advice], told: set[str]) -> None:
+    """Tell alarms that no change of net or recipe can answer, such as labels that do not belong, each once."""
+    for advice in advised:
+        if advice.change is None and advice.kind != "idea" and advice.title not in told:
+            told.add(advice.title)
+            climber.tell(f"    Alarm: {advice.title}. {advice.evidence} {advice.command}")
 
 
 def _runs(climber: Climber, trial: Trial) -> list[FinishedRun]:

@@ -48,7 +48,7 @@ class Question(Spec):
         try:
             technique(name)
         except SpecError as error:
-            raise ValueError(f"{error.what}: {error.repair}") from None
+            raise ValueError(f"{error.what} ({error.given}): {error.repair}") from None
         return name
 
     def variants(self, standing: Standing) -> list[Variant]:
@@ -65,6 +65,14 @@ class Question(Spec):
                 given=f"{self.options} ({error})",
                 repair=f"correct the options of the step '{self.key}'",
             ) from None
+        except SpecError:
+            raise
+        except Exception as error:  # a technique of one's own may do anything
+            raise SpecError(
+                f"the technique '{self.technique}' failed",
+                given=f"{type(error).__name__}: {error}",
+                repair=f"mend the technique, or take the step '{self.key}' out of the ladder",
+            ) from error
         return [(name, one) for name, one in offered if one != standing and _fits(one)]
 
 

@@ -129,6 +129,10 @@ def checks(facts: Mapping[str, Any]) -> list[Facts]:
             "passes": mean(final["accuracies"]) >= goal["target"],
         },
     ]
+    if lost := len(final.get("failed_seeds", [])):
+        found = str(len(final["accuracies"]))
+        needed = str(len(final["accuracies"]) + lost)
+        rows.append({"name": "seeds that could be trained", "needed": needed, "found": found, "passes": False})
     if final["curve"]:
         held = min(goal["held"], len(final["curve"]))
         lowest = f"{min(final['curve'][-held:]):.2f}%"
@@ -138,18 +142,32 @@ def checks(facts: Mapping[str, Any]) -> list[Facts]:
 
 
 def is_met(facts: Mapping[str, Any]) -> bool:
-    """Return whether the final net reached the target at the last epoch, in the mean over seeds, below the budget."""
+    """Return whether the final net reached the target at the last epoch, in the mean over seeds, below the budget.
+
+    It did not where a seed could not be trained: the mean over the others says too much.
+    """
     final, goal = facts["final"], facts["goal"]
-    return bool(mean(final["accuracies"]) >= goal["target"] and final["parameters"] < goal["budget"])
+    is_reached = mean(final["accuracies"]) >= goal["target"] and final["parameters"] < goal["budget"]
+    return bool(is_reached and not final.get("failed_seeds", []))
 
 
 def verdict(facts: Mapping[str, Any]) -> str:
     """Return the result on the test set beside the goal, in one sentence."""
     final, goal = facts["final"], facts["goal"]
     missing = goal["target"] - mean(final["accuracies"])
-    why = f"not met by {missing:.2f} points" if missing > 0 else "reached, but not below the budget"
+    # So little that it would read as nothing is said with as many digits as it takes.
+    short = f"{missing:.2f}" if missing >= 0.005 else f"{missing:.1g}"
+    lost, many = final.get("failed_seeds", []), len(final["accuracies"])
+    if missing > 0:
+        why = f"not met by {short} points"
+    elif lost:
+        why = f"not met: {len(lost)} of {many + len(lost)} seeds could not be trained"
+    else:
+        why = "reached, but not below the budget"
+    looks = "once" if final.get("looks", 1) == 1 else f"{final['looks']} times, as the climb went on after it had ended"
+    of_seeds = f" (in the {many} of {many + len(lost)} seeds that could be trained)" if lost else ""
     return (
-        f"{accuracy(final)} on the test set of {facts['title']}, which was looked at once, with "
+        f"{accuracy(final)}{of_seeds} on the test set of {facts['title']}, which was looked at {looks}, with "
         f"{final['parameters']:,} parameters: the goal of {goal['target']:g}% with fewer than {goal['budget']:,} is "
         f"{'met' if is_met(facts) else why}."
     )
@@ -303,5 +321,6 @@ def _with_defaults(facts: Facts) -> Facts:
         }
         for step in facts["steps"]
     ]
-    final = {"seconds": None, "curve": [], "held": None} | facts["final"] if facts.get("final") else None
+    defaults: Facts = {"seconds": None, "curve": [], "held": None, "failed_seeds": [], "looks": 1}
+    final = defaults | facts["final"] if facts.get("final") else None
     return _CLIMB | facts | {"steps": steps, "final": final}

@@ -155,6 +155,12 @@ def schedule(standing: Standing) -> Iterable[Variant]:
 def recipe(standing: Standing, changes: dict[str, dict[str, Any]]) -> Iterable[Variant]:
     """Change fields of the recipe: for each candidate's name the fields."""
     for name, fields in changes.items():
+        if "epochs" in fields:
+            raise SpecError(
+                "a candidate cannot have epochs of its own: all of a step are trained equally long",
+                given=f"{name}: epochs = {fields['epochs']}",
+                repair="leave it out; --epochs are those of the goal, a step's own epochs its share of them",
+            )
         yield name, standing.with_recipe(**fields)
 
 
@@ -187,5 +193,12 @@ def technique(name: str) -> Technique:
         nearest = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean '{nearest[0]}'? " if nearest else ""
         raise SpecError("there is no technique of this name", given=name, repair=f"{hint}known: {', '.join(known)}")
-    found: Technique = added[name].load()
+    try:
+        found: Technique = added[name].load()
+    except Exception as error:  # whatever its module does when it is imported
+        raise SpecError(
+            "the technique of another package cannot be loaded",
+            given=f"{name} = {added[name].value} ({type(error).__name__}: {error})",
+            repair="install that package again, or take its step out of the ladder",
+        ) from error
     return found

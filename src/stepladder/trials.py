@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.data import Dataset
-from stepladder.decide import Candidate, Choice
+from stepladder.decide import Candidate, Choice, why_it_stays
 from stepladder.errors import SpecError, TrainingError
 from stepladder.evaluate import deviation, mean, percent
 from stepladder.inspection.oneline import describe
@@ -66,7 +66,7 @@ class Tried:
         parameters: of the net.
         macs: of the net, for one image.
         runs: the finished ones, one a seed; fewer than of what stood where it was soon seen to be worth nothing.
-        failure: why it could not be trained; empty otherwise.
+        failure: why it could not be trained with every seed; empty otherwise.
     """
 
     name: str
@@ -188,7 +188,8 @@ class Trials:
         if joined is not None:
             self.run(title, [joined], range(effort.seeds), effort.epochs)
             tried.append(self._tried(joined, everyone[0][1], effort))
-        answer = _decided(title, tried, len(everyone))
+        weight = len(everyone) - 1
+        answer = _decided(title, tried, joined, weight)
         again = [(one.name, one.trial) for one in tried if one.name in answer.worth_more_seeds]
         seeds = range(effort.seeds, 2 * effort.seeds)
         if (
@@ -202,7 +203,8 @@ class Trials:
                 self._tried((one.name, one.trial), everyone[0][1], twice) if (one.name, one.trial) in again else one
                 for one in tried
             ]
-            answer = _decided(title, tried, len(everyone))
+            second = _decided(title, [one for one in tried if (one.name, one.trial) in again], joined, weight)
+            answer = _after_both(answer, second, tried)
         return answer
 
     def tuned(self, title: str, candidates: Sequence[Named], epochs: int) -> list[Named]:
@@ -239,7 +241,8 @@ class Trials:
 
     def run(self, title: str, candidates: Sequence[Named], seeds: range, epochs: int) -> None:
         """Train candidates with seeds, seed by seed."""
-        jobs = [self.job(f"{title}: {name}", one, seed, epochs) for seed in seeds for name, one in candidates]
+        wanted = [self.job(f"{title}: {name}", one, seed, epochs) for seed in seeds for name, one in candidates]
+        jobs = list({job.folder: job for job in wanted}.values())  # two candidates may be the same experiment
         self._asked += jobs
         if jobs:
             self._train(jobs)
@@ -269,10 +272,10 @@ class Trials:
         return open_finished(job.folder) if (job.folder / "result.json").is_file() else None
 
     def _accuracy(self, one: Trial, effort: Effort) -> float:
-        """Return the mean accuracy of a trial's finished runs on the holdout, in percent; -1 where there are none."""
+        """Return the mean accuracy of a trial's runs on the holdout, in percent; -1 where one could not be trained."""
         runs = [self.finished(self.job("", one, seed, effort.epochs)) for seed in range(effort.seeds)]
         found = [run.rows[-1].evaluation_accuracy for run in runs if run is not None]
-        return mean(found) if found else -1.0
+        return mean(found) if len(found) == len(runs) else -1.0
 
     def _promising(self, candidates: Sequence[Named], epochs: int) -> list[Named]:
         """Return what stands, and what is not hopeless after the first seed."""
@@ -293,12 +296,10 @@ class Trials:
 
     def _tried(self, named: Named, stands: Trial, effort: Effort) -> Tried:
         name, one = named
-        runs = []
-        for seed in range(effort.seeds):
-            run = self.finished(self.job("", one, seed, effort.epochs))
-            if run is None:
-                break
-            runs.append(run)
+        found = [self.finished(self.job("", one, seed, effort.epochs)) for seed in range(effort.seeds)]
+        runs = [run for run in found if run is not None]
+        lost = [str(seed) for seed, run in enumerate(found) if run is None]
+        which = f" with seed {', '.join(lost)}" if runs else ""
         before, after = stands.recipe.model_dump(mode="json"), one.recipe.model_dump(mode="json")
         parameters, macs = self.cost(one)
         return Tried(
@@ -308,12 +309,12 @@ class Trials:
             parameters=parameters,
             macs=macs,
             runs=tuple(runs),
-            failure="" if runs else "cannot be trained: its loss is no number any more",
+            failure=f"cannot be trained{which}: its loss is no number any more" if lost else "",
         )
 
 
-def _decided(title: str, tried: Sequence[Tried], asked: int) -> Answer:
-    """Return the answer of one of two looks; those after the first ``asked`` candidates are joined ones."""
+def _decided(title: str, tried: Sequence[Tried], joined: Named | None, weight: int) -> Answer:
+    """Return the answer of one of two looks, the joined candidate with its weight."""
     able = [
         Candidate(
             name=one.name,
@@ -321,10 +322,10 @@ def _decided(title: str, tried: Sequence[Tried], asked: int) -> Answer:
             parameters=one.parameters,
             macs=one.macs,
             # The joined one is the most promising: half of the chance of an error is its own.
-            weight=1 if number < asked else asked - 1,
+            weight=weight if joined is not None and one.name == joined[0] else 1,
         )
-        for number, one in enumerate(tried)
-        if one.runs
+        for one in tried
+        if not one.failure
     ]
     if not able:
         raise TrainingError(
@@ -332,13 +333,32 @@ def _decided(title: str, tried: Sequence[Tried], asked: int) -> Answer:
             given=title,
             repair="lower the learning rate, or choose another ladder",
         )
+    if tried[0].failure:
+        # Nothing to measure others against: what cannot be trained with every seed does not stand.
+        whole = [one for one in tried if not one.failure and len(one.runs) == max(len(one.runs) for one in tried)]
+        candidates = whole or [one for one in tried if not one.failure]
+        best = candidates[first_to_stand([(mean(one.accuracies), one.parameters, one.macs) for one in candidates])]
+        reason = f"{tried[0].name} {tried[0].failure}; of the others {best.name} is the most accurate."
+        return Answer(tuple(tried), None, best.name, reason)
     if len(able) == 1:
-        return Answer(tuple(tried), None, able[0].name, "nothing else fits here")
+        reason = "nothing else fits here" if len(tried) == 1 else "nothing else could be trained"
+        return Answer(tuple(tried), None, able[0].name, reason)
     stands, *others = able
     choice = look(stands, others)
     again = worth_more_seeds(stands, others, choice)
     names = frozenset(one.name for one in [stands, *again]) if again else frozenset()
     return Answer(tuple(tried), choice, choice.taken, choice.reason, names)
+
+
+def _after_both(first: Answer, second: Answer, tried: Sequence[Tried]) -> Answer:
+    """Return the second look's answer, with what the first one decided about those that were not looked at again."""
+    assert first.choice is not None
+    failed = {one.name for one in tried if one.failure}
+    found = first.choice.decisions | (second.choice.decisions if second.choice is not None else {})
+    decisions = {name: decision for name, decision in found.items() if name not in failed}
+    stays = second.taken == tried[0].name and second.choice is not None
+    reason = why_it_stays(second.taken, decisions) if stays else second.reason
+    return Answer(tuple(tried), Choice(second.taken, reason, decisions), second.taken, reason)
 
 
 def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
@@ -372,36 +392,59 @@ def _further(one: Trial, losses: Mapping[float, float]) -> list[Trial]:
 
 
 def _joined(tried: Sequence[Tried]) -> Named | None:
-    """Return the candidates that seem to gain as one; None if there are fewer than two, or they exclude each other."""
+    """Return the candidates that seem to gain as one; None if there are fewer than two.
+
+    Of those that exclude each other, such as two limits of one kind of augmentation, the more accurate one is joined.
+    """
     stands = tried[0]
-    if not stands.runs:
+    if stands.failure:
         return None
     gaining = [
         one
         for one in tried[1:]
-        if len(one.runs) == len(stands.runs)
+        if not one.failure
+        and len(one.runs) == len(stands.runs)
         and one.trial.net == stands.trial.net
         and mean(one.accuracies) > mean(stands.accuracies)
     ]
-    if len(gaining) < 2:
+    before = stands.trial.recipe.model_dump(mode="json")
+    values, names, taken = before, set(), set[tuple[str, ...]]()
+    for one in sorted(gaining, key=lambda one: -mean(one.accuracies)):
+        changes = _leaves(one.changes, before)
+        # The best one's learning rate is the joined one's.
+        wanted = {path: value for path, value in changes.items() if path not in taken or path not in _RATES}
+        if taken & wanted.keys():
+            continue
+        joined = _with_leaves(values, wanted)
+        try:
+            Recipe.read(joined, "the candidates joined")
+        except SpecError:
+            continue  # such as two kinds of averages
+        values, taken = joined, taken | wanted.keys()
+        names.add(one.name)
+    if len(names) < 2:
         return None
-    values = stands.trial.recipe.model_dump(mode="json")
-    for one in gaining:
-        values = _merged(values, one.changes, stands.trial.recipe.model_dump(mode="json"))
-    try:
-        recipe = Recipe.read(values, "the candidates joined")
-    except SpecError:
-        return None  # such as two kinds of averages
-    return " + ".join(one.name for one in gaining), Trial(stands.trial.net, recipe)
+    name = " + ".join(one.name for one in gaining if one.name in names)
+    return name, Trial(stands.trial.net, Recipe.read(values, "the candidates joined"))
 
 
-def _merged(values: dict[str, Any], changes: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(values)
+_RATES = {("learning_rate",), ("matrix_rate",)}
+
+
+def _leaves(changes: Mapping[str, Any], before: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
+    """Return what differs by its path: one field of a recipe or, of fields without a kind, one of theirs."""
+    found: dict[tuple[str, ...], Any] = {}
     for name, value in changes.items():
         old = before.get(name)
         if isinstance(value, dict) and isinstance(old, dict) and "kind" not in value:
-            inner = {key: one for key, one in value.items() if old.get(key) != one}
-            merged[name] = {**merged[name], **inner}
+            found |= {(name, key): one for key, one in value.items() if old.get(key) != one}
         else:
-            merged[name] = value
-    return merged
+            found[(name,)] = value
+    return found
+
+
+def _with_leaves(values: Mapping[str, Any], leaves: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
+    found = dict(values)
+    for (name, *inner), value in leaves.items():
+        found[name] = {**found[name], inner[0]: value} if inner else value
+    return found

@@ -31,13 +31,16 @@ def lead(facts: Facts) -> str:
     )
     if not changes:
         return f"{text}; no step since has changed it."
-    best = max(changes, key=lambda step: float(story.taken(step)["decision"]["points"]))
-    gain = story.taken(best)["decision"]["points"]
+    decided = [step for step in changes if story.taken(step)["decision"]]
     count = (
         f"{len(changes)} of {len(steps) - 1} questions changed it" if len(changes) > 1 else "one question changed it"
     )
     now = f"{mean(last['accuracies']):.2f}%{_after(steps[-1]) if differ else ''}"
-    return f"{text}; {count}, to {now}. The largest gain came from {story.taken(best)['name']}: {gain:+.2f} points."
+    text = f"{text}; {count}, to {now}."
+    if not decided:
+        return text  # what stood could not be trained, so that nothing was measured against it
+    best = max((story.taken(step) for step in decided), key=lambda row: float(row["decision"]["points"]))
+    return f"{text} The largest gain came from {best['name']}: {best['decision']['points']:+.2f} points."
 
 
 def _after(step: Facts) -> str:
