@@ -13,10 +13,11 @@ from PIL import Image
 
 from own_images import mnist_folder, photo_folder
 from stepladder import data
+from stepladder.commands import ascend
 from stepladder.data import decoded, own
 from stepladder.data.collection import Collection, sorted_classes
 from stepladder.data.reference import Reference, parse_size
-from stepladder.errors import DataError
+from stepladder.errors import DataError, SpecError
 
 
 def picture(path: Path, value: int, size: tuple[int, int] = (8, 8)) -> Path:
@@ -162,6 +163,38 @@ def test_images_need_classes_that_differ(tmp_path: Path) -> None:
     dataset = data.load(str(tmp_path), notify=told.append)
     assert (dataset.train.labels == 1).sum() == 1
     assert any("no test image for other" in line for line in told)
+
+
+@pytest.mark.parametrize("how", ["empty", "test only", "unreadable"])
+def test_one_class_alone_with_training_images(how: str, tmp_path: Path) -> None:
+    split = "train" if how == "test only" else ""
+    for index in range(20):
+        picture(tmp_path / split / "cat" / f"{index}.png", index)
+    if how == "test only":
+        for name in ("cat", "dog"):
+            picture(tmp_path / "test" / name / "0.png", 99 + len(name))
+    else:
+        (tmp_path / "dog").mkdir()
+    if how == "unreadable":
+        (tmp_path / "dog" / "0.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="only one class has training images") as caught:
+        data.load(str(tmp_path))
+    assert "none for dog" in caught.value.given
+    assert ("dog/0.png (no image format" in caught.value.given) == (how == "unreadable")
+
+
+def test_the_datas_own_holdout_is_judged(tmp_path: Path) -> None:
+    for split, start in (("train", 0), ("val", 100), ("test", 200)):
+        for name in ("a", "b") if split != "val" else ("a",):
+            for index in range(10 if split != "val" else 4):
+                picture(tmp_path / split / name / f"{index}.png", start + 2 * index + (name == "b"))
+    told: list[str] = []
+    dataset = data.load(str(tmp_path), notify=told.append)
+    assert any("no validation image for b" in line for line in told)
+    assert any("fewer than 10 validation images, which are the holdout, for a" in line for line in told)
+    with pytest.raises(SpecError, match="own validation split is too small") as caught:
+        ascend._held_out(dataset)
+    assert "4 validation images of 2 classes" in caught.value.given
 
 
 def test_too_few_images(tmp_path: Path) -> None:

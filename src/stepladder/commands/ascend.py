@@ -158,6 +158,12 @@ def _held_out(dataset: Dataset) -> int:
     own = dataset.validation
     count = min(10_000, len(dataset.train) // 5) if own is None else len(own)
     if count < 10 * len(dataset.classes):
+        if own is not None:
+            raise SpecError(
+                "the data's own validation split is too small to decide on",
+                given=f"{dataset.title}: {count:,} validation images of {len(dataset.classes)} classes",
+                repair=f"have {10 * len(dataset.classes):,} or more, or leave it out to have training images held out",
+            )
         raise SpecError(
             "there are too few training images to hold some out and decide on them",
             given=f"{dataset.title}: {len(dataset.train):,} images of {len(dataset.classes)} classes",

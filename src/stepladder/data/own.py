@@ -157,7 +157,7 @@ def judge(collection: Collection, assignment: Assignment) -> tuple[list[DataErro
         name: numpy.bincount(collection.labels[part], minlength=count) for name, part in assignment.parts().items()
     }
     nothing = numpy.zeros(count, dtype=int)
-    train, test = inside.get("train", nothing), inside.get("test", nothing)
+    train, validation, test = (inside.get(name, nothing) for name in ("train", "validation", "test"))
     errors = []
     if count < 2:
         errors.append(_one_class(collection))
@@ -169,6 +169,8 @@ def judge(collection: Collection, assignment: Assignment) -> tuple[list[DataErro
                 repair="call one split train, or none of them anything",
             )
         )
+    elif count > 1 and numpy.count_nonzero(train) < 2:
+        errors.append(_one_trained(collection, train))
     elif train.sum() < LEAST_TRAINING:
         errors.append(
             DataError(
@@ -189,9 +191,7 @@ def judge(collection: Collection, assignment: Assignment) -> tuple[list[DataErro
         return errors, []
     warnings = []
     if collection.unreadable:
-        named = ", ".join(f"{name} ({reason})" for name, reason in collection.unreadable[:_NAMED])
-        named, many = _more(named, len(collection.unreadable)), len(collection.unreadable)
-        warnings.append(f"{many:,} file{'s' if many > 1 else ''} left out that cannot be read: {named}")
+        warnings.append(_unreadable(collection))
     unseen = _names(collection, (train == 0) & (test > 0))
     if unseen:
         warnings.append(f"no training image for {unseen}: every test image of theirs will count as wrong")
@@ -204,6 +204,13 @@ def judge(collection: Collection, assignment: Assignment) -> tuple[list[DataErro
     few = _names(collection, (train > 0) & (train < FEW))
     if few:
         warnings.append(f"fewer than {FEW} training images for {few}")
+    if validation.any():
+        unheld = _names(collection, (train > 0) & (validation == 0))
+        if unheld:
+            warnings.append(f"no validation image for {unheld}: what is decided on the holdout knows nothing of them")
+        few = _names(collection, (validation > 0) & (validation < FEW))
+        if few:
+            warnings.append(f"fewer than {FEW} validation images, which are the holdout, for {few}")
     present = train[train > 0]
     if present.max() >= 10 * present.min():
         warnings.append(
@@ -247,6 +254,23 @@ def _one_class(collection: Collection) -> DataError:
         given=f"{name}: {len(collection.images):,} images",
         repair="name the folder whose subfolders are the classes, one level up or down",
     )
+
+
+def _one_trained(collection: Collection, train: numpy.ndarray) -> DataError:
+    """Return the error for several classes of which one alone has training images."""
+    given = f"{_names(collection, train > 0)}: {int(train.sum()):,} training images; none for "
+    given += _names(collection, train == 0)
+    return DataError(
+        "only one class has training images, and there is nothing to tell apart",
+        given=given + (f"; {_unreadable(collection)}" if collection.unreadable else ""),
+        repair="add training images of a second class",
+    )
+
+
+def _unreadable(collection: Collection) -> str:
+    many = len(collection.unreadable)
+    named = ", ".join(f"{name} ({reason})" for name, reason in collection.unreadable[:_NAMED])
+    return f"{many:,} file{'s' if many > 1 else ''} left out that cannot be read: {_more(named, many)}"
 
 
 def _names(collection: Collection, which: Sequence[bool] | numpy.ndarray) -> str:
