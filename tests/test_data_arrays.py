@@ -49,6 +49,32 @@ def test_npz_with_splits(keys: str, tmp_path: Path) -> None:
     assert data.load(str(tmp_path / "data.npz"), size=(12, 16)).input_shape == (1, 12, 16)
 
 
+def test_floats_that_overshoot_do_not_darken_the_others(tmp_path: Path) -> None:
+    values = IMAGES / 255
+    values[25, 0, 0] = 1.0000002  # in the test split alone
+    numpy.savez(tmp_path / "data.npz", x_train=values[:20], y_train=LABELS[:20], x_test=values[20:], y_test=LABELS[20:])
+    found = read_npz(tmp_path / "data.npz").images[:, 0]
+    expected = IMAGES.copy()
+    expected[25, 0, 0] = 255
+    assert (found == expected).all()
+
+
+def test_every_split_has_the_same_white(tmp_path: Path) -> None:
+    deep = IMAGES.astype(numpy.uint16) * 257
+    deep[20:] //= 512  # none exceeds 255: taken alone, this split would be eight bits deep
+    numpy.savez(tmp_path / "data.npz", x_train=deep[:20], y_train=LABELS[:20], x_test=deep[20:], y_test=LABELS[20:])
+    found = read_npz(tmp_path / "data.npz").images[:, 0]
+    assert (found[:20] == IMAGES[:20]).all()
+    assert found[20:].max() <= 1
+
+
+def test_images_that_come_out_nearly_black_are_told_of(tmp_path: Path) -> None:
+    told: list[str] = []
+    numpy.savez(tmp_path / "data.npz", images=IMAGES // 128, labels=LABELS)
+    data.load(str(tmp_path / "data.npz"), notify=told.append)
+    assert any("nearly black: their brightest pixel is 1 of 255" in line for line in told)
+
+
 def test_npz_without_splits_and_words_as_labels(tmp_path: Path) -> None:
     numpy.savez(tmp_path / "data.npz", images=IMAGES, labels=numpy.array(["cat", "dog", "ape"] * 10))
     dataset = data.load(str(tmp_path / "data.npz"))

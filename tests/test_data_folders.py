@@ -1,5 +1,6 @@
 """One's own images in folders of classes and in CSV files: what is found, how it is split, what is refused."""
 
+import errno
 import os
 import shutil
 import sys
@@ -18,6 +19,7 @@ from stepladder.data import decoded, own
 from stepladder.data.collection import Collection, sorted_classes
 from stepladder.data.reference import Reference, parse_size
 from stepladder.errors import DataError, SpecError
+from stepladder.proposals import propose
 
 
 def picture(path: Path, value: int, size: tuple[int, int] = (8, 8)) -> Path:
@@ -113,6 +115,39 @@ def test_later_runs_read_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("STEPLADDER_CACHE", str(kept.parent.parent))
     kept.write_bytes(kept.read_bytes()[:100])  # damaged: decoded again
     assert data.load(str(folder)).fingerprint == first.fingerprint
+
+
+def test_a_refusal_that_may_pass_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = two_classes(tmp_path / "images")
+    opened = Image.open
+
+    def refuse(path: Path) -> Image.Image:
+        if path.name == "3.png":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(path)
+
+    monkeypatch.setattr(Image, "open", refuse)
+    assert own.collect(folder).unreadable == (("b/3.png", "Permission denied"), ("a/3.png", "Permission denied"))[::-1]
+    monkeypatch.setattr(Image, "open", opened)
+    assert own.collect(folder).unreadable == ()
+
+
+def test_images_in_colour_take_three_times_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = photo_folder(tmp_path / "photos", each=10)
+    monkeypatch.setattr(decoded, "MOST_BYTES", 2 * 20 * 32 * 32)
+    with pytest.raises(DataError, match="more than") as caught:
+        data.load(str(folder))
+    assert "20 images of 32×32 pixels in colour" in caught.value.given
+
+
+@pytest.mark.parametrize(("side", "size"), [(4, 32), (300, 64)])
+def test_sizes_that_no_net_is_proposed_for_are_told_of(side: int, size: int, tmp_path: Path) -> None:
+    assert own.SIDES == propose._SIZES
+    for index in range(20):
+        picture(tmp_path / "ab"[index % 2] / f"{index}.png", index, (side, side))
+    told: list[str] = []
+    data.load(str(tmp_path), notify=told.append)
+    assert any(f"{side}×{side} pixels" in line and f"--size {size}" in line for line in told)
 
 
 def test_images_that_change_under_a_run_are_noticed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from stepladder.data import pictures
+from stepladder.data import own, pictures
 from stepladder.data.decoded import default_size
 from stepladder.errors import DataError
 
@@ -58,6 +58,20 @@ def test_sixteen_bits_keep_their_range(tmp_path: Path) -> None:
     assert numpy.abs(found.astype(int) - RAMP // 2).max() <= 1  # not stretched to its own brightest value
 
 
+def test_float_pictures_of_one_data_set_have_one_white(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for index in range(10):
+            pixels = RAMP.astype(numpy.float32) + 0.5 * index
+            pixels[0, 0] = 1000 if (name, index) == ("a", 0) else 250 + index  # above 255 in some, and twice 500 once
+            Image.fromarray(pixels).save(tmp_path / name / f"{index}.tif")
+    found = own.collect(tmp_path).images
+    assert found[0, 0, 0, 0] == 255
+    assert found[1:, 0, 0, 0].max() == 66  # 259 of 1,000
+    Image.fromarray(numpy.float32([[0, 0.5], [1, 1.01]])).save(tmp_path / "over.tif")
+    assert pictures.read(tmp_path / "over.tif", (2, 2)).tolist() == [[0, 128], [255, 255]]
+
+
 def test_cmyk(tmp_path: Path) -> None:
     cyan = Image.new("CMYK", (4, 4), (255, 0, 0, 0))
     found = saved(tmp_path / "cmyk.tif", cyan)
@@ -71,6 +85,18 @@ def test_upright(tmp_path: Path) -> None:
     found = saved(tmp_path / "turned.png", image, exif=exif)
     assert found.shape == (8, 6)
     assert (found == numpy.rot90(RAMP, -1)).all()
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_is_turned_as_any_other(orientation: int, compression: str | None, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(RAMP)
+    found = saved(tmp_path / "turned.tif", image, exif=exif, compression=compression)
+    expected = saved(tmp_path / "turned.png", image, exif=exif)
+    assert found.shape == expected.shape
+    assert (found == expected).all()
 
 
 def test_another_size(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy
 
 from stepladder.data import idx
 from stepladder.data.collection import Collection, SplitName, sorted_classes, split_named
-from stepladder.data.pictures import as_bytes
+from stepladder.data.pictures import as_bytes, white_of
 from stepladder.errors import DataError
 
 MOST_BYTES = 1 << 33
@@ -147,7 +147,8 @@ def _npy(path: Path) -> numpy.ndarray:
 def _collection(
     arrays: Mapping[SplitName, tuple[numpy.ndarray, numpy.ndarray]], sources: Mapping[SplitName, str], form: str
 ) -> Collection:
-    shaped = {split: _pixels(images, sources[split]) for split, (images, _) in arrays.items()}
+    highest = _highest({split: images for split, (images, _) in arrays.items()})
+    shaped = {split: _pixels(images, sources[split], highest) for split, (images, _) in arrays.items()}
     shapes = {images.shape[1:] for images in shaped.values()}
     if len(shapes) > 1:
         given = ", ".join(f"{sources[split]}: {'×'.join(map(str, one.shape))}" for split, one in shaped.items())
@@ -178,7 +179,17 @@ def _collection(
     )
 
 
-def _pixels(array: numpy.ndarray, source: str) -> numpy.ndarray:
+def _highest(arrays: Mapping[SplitName, numpy.ndarray]) -> dict[bool, float]:
+    """Return the largest of all whole numbers, and of all floats, so that every split has the same white."""
+    found: dict[bool, float] = {}
+    for array in arrays.values():
+        if array.dtype.kind in "uif":
+            whole = array.dtype.kind in "ui"
+            found[whole] = max(float(array.max(initial=0)), found.get(whole, 0.0))
+    return found
+
+
+def _pixels(array: numpy.ndarray, source: str, highest: Mapping[bool, float]) -> numpy.ndarray:
     """Return images as uint8 of shape (N, C, H, W), whatever the order of their axes and the kind of their numbers."""
     if array.dtype.kind not in "buif":
         raise DataError("images need numbers", given=f"{source}: {array.dtype}", repair=_REPAIR)
@@ -204,10 +215,10 @@ def _pixels(array: numpy.ndarray, source: str) -> numpy.ndarray:
         return numpy.ascontiguousarray(array)
     if array.dtype.kind == "b":
         return numpy.ascontiguousarray(array.astype(numpy.uint8) * 255)
-    return _scaled(array, source)
+    return _scaled(array, source, highest)
 
 
-def _scaled(array: numpy.ndarray, source: str) -> numpy.ndarray:
+def _scaled(array: numpy.ndarray, source: str, highest: Mapping[bool, float]) -> numpy.ndarray:
     values = array.astype(numpy.float64)
     if not numpy.isfinite(values).all() or values.min(initial=0.0) < 0:
         raise DataError(
@@ -215,9 +226,10 @@ def _scaled(array: numpy.ndarray, source: str) -> numpy.ndarray:
             given=f"{source}: from {values.min(initial=0.0):g} to {values.max(initial=0.0):g}",
             repair="keep them as they were before they were normalised: 0 to 255, or 0 to 1",
         )
-    if array.dtype.kind in "ui" and values.max(initial=0.0) <= 255:
+    whole = array.dtype.kind in "ui"
+    if whole and highest[whole] <= 255:
         return numpy.ascontiguousarray(array.astype(numpy.uint8))
-    return numpy.ascontiguousarray(as_bytes(values, whole=array.dtype.kind in "ui"))
+    return numpy.ascontiguousarray(as_bytes(values, white_of(highest[whole], whole=whole)))
 
 
 def _labels(array: numpy.ndarray, count: int, source: str) -> list[str]:

@@ -9,7 +9,7 @@ import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +26,7 @@ from stepladder.data.download import DECODING, LOOKING, Progress
 from stepladder.errors import DataError, StepladderError
 from stepladder.files import write_bytes
 
-_FORMAT = 1
+_FORMAT = 2
 _THREADS = 4
 _KEPT = 3
 _SHARE_OF_ONE_SIZE = 0.9
@@ -55,10 +55,11 @@ def decode(
     kept = cache_folder() / "decoded" / f"{digest}-{key}.npz"
     found = _read_cache(kept, listing)
     if found is None:
-        found = _decode(listing, size, progress)
+        found, may_change = _decode(listing, size, progress)
         with suppress(StepladderError):  # a cache that cannot be written costs time, nothing else
-            _write_cache(kept, found, listing)
-            _remove_others(kept, digest)
+            if not may_change:
+                _write_cache(kept, found, listing)
+                _remove_others(kept, digest)
     return found
 
 
@@ -74,7 +75,8 @@ def default_size(sizes: Counter[tuple[int, int]]) -> tuple[tuple[int, int], str]
     return (side, side), f"the median of the shorter sides, {_LARGEST_DEFAULT} at most; --size chooses another"
 
 
-def _decode(listing: Listing, size: tuple[int, int] | None, progress: Progress | None) -> Collection:
+def _decode(listing: Listing, size: tuple[int, int] | None, progress: Progress | None) -> tuple[Collection, bool]:
+    """Return the images, and whether files could not be read for a reason that may pass."""
     items = listing.items
     unreadable = list(listing.unreadable)
     # Damaged notes inside a picture are none of the user's business as long as the pixels can be read. This holds for
@@ -84,27 +86,37 @@ def _decode(listing: Listing, size: tuple[int, int] | None, progress: Progress |
         with ThreadPoolExecutor(_THREADS) as pool:
             looks = list(_told(pool.map(_look, items), LOOKING, len(items), progress))
             readable = [(item, one) for item, one in zip(items, looks, strict=True) if isinstance(one, pictures.Look)]
-            unreadable += [
-                (item.name, one) for item, one in zip(items, looks, strict=True) if not isinstance(one, pictures.Look)
+            refused = [
+                (item, one) for item, one in zip(items, looks, strict=True) if not isinstance(one, pictures.Look)
             ]
+            unreadable += [(item.name, str(one)) for item, one in refused]
             if not readable:
                 raise _none_readable(unreadable)
             sizes = Counter(one.size for _, one in readable)
             why = ""
             if size is None:
                 size, why = default_size(sizes)
-            if len(readable) * size[0] * size[1] > MOST_BYTES:
-                raise DataError(
-                    f"the images would take more than {MOST_BYTES >> 30} GiB in memory",
-                    given=f"{len(readable):,} images of {size[0]}×{size[1]} pixels",
-                    repair="choose a smaller --size, such as --size 64",
-                )
-            wanted = size
-            pixels = pool.map(lambda pair: _read(pair[0], wanted), readable)
-            read = list(_told(pixels, DECODING, len(readable), progress))
+            _check_memory(len(readable), 1, size)
+            wanted, whites = size, pictures.whites_of(one for _, one in readable)
+            pixels = pool.map(lambda pair: _read(pair[0], wanted, whites), readable)
+            read = []
+            for one in _told(pixels, DECODING, len(readable), progress):
+                # One colour makes all images coloured; whether there is any is known only from the pixels.
+                if isinstance(one, numpy.ndarray) and one.ndim == 3:
+                    try:
+                        _check_memory(len(readable), 3, size)
+                    except DataError:
+                        pool.shutdown(wait=False, cancel_futures=True)
+                        raise
+                read.append(one)
     remarks = list(listing.remarks)
-    whole = [(item, seen, one) for (item, seen), one in zip(readable, read, strict=True) if not isinstance(one, str)]
-    unreadable += [(item.name, one) for (item, _), one in zip(readable, read, strict=True) if isinstance(one, str)]
+    whole, broken = [], []
+    for (item, seen), one in zip(readable, read, strict=True):
+        if isinstance(one, numpy.ndarray):
+            whole.append((item, seen, one))
+        else:
+            broken.append((item, one))
+    unreadable += [(item.name, str(one)) for item, one in broken]
     if not whole:
         raise _none_readable(unreadable)
     channels = 3 if any(one.ndim == 3 for _, _, one in whole) else 1
@@ -117,7 +129,7 @@ def _decode(listing: Listing, size: tuple[int, int] | None, progress: Progress |
             f"images of {len(sizes):,} size{'s' if len(sizes) > 1 else ''} are brought to {size[0]}×{size[1]} pixels "
             f"({chosen})"
         )
-    return _labelled(
+    found = _labelled(
         images,
         [item for item, _, _ in whole],
         listing,
@@ -126,6 +138,16 @@ def _decode(listing: Listing, size: tuple[int, int] | None, progress: Progress |
         unreadable,
         remarks,
     )
+    return found, any(one.may_pass for _, one in (*refused, *broken))
+
+
+def _check_memory(count: int, channels: int, size: tuple[int, int]) -> None:
+    if count * channels * size[0] * size[1] > MOST_BYTES:
+        raise DataError(
+            f"the images would take more than {MOST_BYTES >> 30} GiB in memory",
+            given=f"{count:,} images of {size[0]}×{size[1]} pixels{' in colour' if channels == 3 else ''}",
+            repair="choose a smaller --size, such as --size 64",
+        )
 
 
 def _labelled(
@@ -160,18 +182,20 @@ def _told(results: Iterable[Any], what: str, total: int, progress: Progress | No
         yield result
 
 
-def _look(item: Item) -> pictures.Look | str:
+def _look(item: Item) -> pictures.Look | pictures.UnreadablePictureError:
     try:
         return pictures.look(item.path)
     except pictures.UnreadablePictureError as error:
-        return str(error)
+        return error
 
 
-def _read(item: Item, size: tuple[int, int]) -> numpy.ndarray | str:
+def _read(
+    item: Item, size: tuple[int, int], whites: Mapping[str, float]
+) -> numpy.ndarray | pictures.UnreadablePictureError:
     try:
-        return pictures.read(item.path, size)
+        return pictures.read(item.path, size, whites)
     except pictures.UnreadablePictureError as error:
-        return str(error)
+        return error
 
 
 def _none_readable(unreadable: Sequence[tuple[str, str]]) -> DataError:

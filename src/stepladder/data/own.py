@@ -24,6 +24,10 @@ LEAST_TRAINING = 12
 """Images: fewer leave nothing to hold out."""
 FEW = 10
 """Training images of a class below which a warning is due."""
+DARK = 32
+"""Brightness below which a warning is due if no training image has a pixel of it."""
+SIDES = (8, 224)
+"""Pixels that proposed nets are made for, along each side."""
 _NAMED = 3
 
 
@@ -211,6 +215,7 @@ def judge(collection: Collection, assignment: Assignment) -> tuple[list[DataErro
         few = _names(collection, (validation > 0) & (validation < FEW))
         if few:
             warnings.append(f"fewer than {FEW} validation images, which are the holdout, for {few}")
+    warnings += _about_pixels(collection, assignment)
     present = train[train > 0]
     if present.max() >= 10 * present.min():
         warnings.append(
@@ -265,6 +270,23 @@ def _one_trained(collection: Collection, train: numpy.ndarray) -> DataError:
         given=given + (f"; {_unreadable(collection)}" if collection.unreadable else ""),
         repair="add training images of a second class",
     )
+
+
+def _about_pixels(collection: Collection, assignment: Assignment) -> list[str]:
+    warnings = []
+    brightest = max(int(collection.images[index].max()) for index in assignment.train)
+    if brightest < DARK:
+        warnings.append(
+            f"the training images are nearly black: their brightest pixel is {brightest} of 255; whole numbers up to "
+            "255 are taken as they are, and larger ones are white at 65,535: bring them to 0 to 255"
+        )
+    rows, columns = collection.images.shape[2:]
+    if min(rows, columns) < SIDES[0] or max(rows, columns) > SIDES[1]:
+        warnings.append(
+            f"images of {rows}×{columns} pixels: climb --ladder full and design take {SIDES[0]} to {SIDES[1]} along "
+            f"each side; --size {32 if min(rows, columns) < SIDES[0] else 64} brings them there"
+        )
+    return warnings
 
 
 def _unreadable(collection: Collection) -> str:

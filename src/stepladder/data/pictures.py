@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ SUFFIXES = frozenset(f".{ending}" for ending in _ENDINGS.split())
 _DAMAGE = (OSError, ValueError, TypeError, SyntaxError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 _EXIF_ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange rows and columns
+_OF_ANY_RANGE = ("F", "I")  # modes that leave open which value is white
 
 
 @dataclass(frozen=True)
@@ -31,35 +33,68 @@ class Look:
     Args:
         size: (rows, columns) once it is upright.
         mode: Pillow's name of its kind, such as L, RGB, P, I;16 or CMYK.
+        highest: brightest value, where the mode alone does not say which value is white; else 0.
     """
 
     size: tuple[int, int]
     mode: str
+    highest: float = 0.0
 
 
 class UnreadablePictureError(Exception):
-    """A file that holds no picture that can be read; its text says why."""
+    """A file that holds no picture that can be read; its text says why.
+
+    Args:
+        reason: the text.
+        may_pass: whether the machine refused, as it does without permission, and the file may be sound.
+    """
+
+    def __init__(self, reason: str, *, may_pass: bool = False) -> None:
+        super().__init__(reason)
+        self.may_pass = may_pass
 
 
 def look(path: Path) -> Look:
-    """Return what a picture's header says; its pixels are not read.
+    """Return what a picture's header says; its pixels are read only if they are floats or have 32 bits.
 
     Raises:
         UnreadablePictureError: if the file holds no picture, or one of too many pixels.
     """
+    from PIL import ImageOps
+
     with _opened(path) as stored:
         columns, rows = stored.size
         if stored.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS:
-            rows, columns = columns, rows
-        return Look((rows, columns), stored.mode)
+            if stored.format == "TIFF":
+                # Some versions of Pillow turn these when they load them, some exchange the size before that.
+                columns, rows = ImageOps.exif_transpose(stored).size
+            else:
+                rows, columns = columns, rows
+        mode = stored.mode
+        highest = float(_values(stored).max(initial=0.0)) if mode in _OF_ANY_RANGE else 0.0
+        return Look((rows, columns), mode, highest)
 
 
-def read(path: Path, size: tuple[int, int]) -> numpy.ndarray:
+def whites_of(looks: Iterable[Look]) -> dict[str, float]:
+    """Return the value that is white in each mode that does not say it, one for all pictures of that mode."""
+    highest: dict[str, float] = {}
+    for one in looks:
+        if one.mode in _OF_ANY_RANGE:
+            highest[one.mode] = max(one.highest, highest.get(one.mode, 0.0))
+    return {mode: white_of(value, whole=mode != "F") for mode, value in highest.items()}
+
+
+def read(path: Path, size: tuple[int, int], whites: Mapping[str, float] | None = None) -> numpy.ndarray:
     """Return a picture as uint8 of shape (rows, columns), or (rows, columns, 3) where any pixel has a colour.
 
     It is turned upright as its camera noted; what is transparent lies on white; of an animation the first frame is
     taken. 16 bits are brought to 8 by their range, not by the picture's own brightest value, so that pictures stay
     comparable. A picture of another size is resized (Lanczos); its proportions are not kept.
+
+    Args:
+        path: the file.
+        size: (rows, columns).
+        whites: of a data set's pictures, from ``whites_of``; without them a picture is taken by itself.
 
     Raises:
         UnreadablePictureError: if the file holds no picture, or one that is damaged or too large.
@@ -72,7 +107,7 @@ def read(path: Path, size: tuple[int, int]) -> numpy.ndarray:
         stored.draft(None, (2 * max(size), 2 * max(size)))
         stored.load()
         upright = ImageOps.exif_transpose(stored)
-        picture = opaque(eight_bits(upright))
+        picture = opaque(eight_bits(upright, (whites or {}).get(upright.mode)))
         if picture.size != (columns, rows):
             picture = picture.resize((columns, rows), Image.Resampling.LANCZOS)
         pixels = numpy.array(picture)
@@ -121,27 +156,40 @@ def with_channels(pixels: numpy.ndarray, channels: int) -> numpy.ndarray:
     return grey[None]
 
 
-def eight_bits(picture: Image.Image) -> Image.Image:
-    """Return a picture of 16 or more bits a value in mode L; one of 8 bits as it is."""
+def eight_bits(picture: Image.Image, white: float | None = None) -> Image.Image:
+    """Return a picture of 16 or more bits a value in mode L; one of 8 bits as it is.
+
+    Args:
+        picture: of any mode.
+        white: the value that is white; None takes it from the picture's own brightest.
+    """
     from PIL import Image
 
     if not picture.mode.startswith(("I", "F")):
         return picture
-    values = numpy.nan_to_num(numpy.asarray(picture).astype(numpy.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    return Image.fromarray(as_bytes(values, whole=picture.mode != "F"))
+    values = _values(picture)
+    if white is None:
+        white = white_of(float(values.max(initial=0.0)), whole=picture.mode != "F")
+    return Image.fromarray(as_bytes(values, white))
 
 
-def as_bytes(values: numpy.ndarray, *, whole: bool) -> numpy.ndarray:
-    """Return brightness of any range as uint8, of the same shape.
+def _values(picture: Image.Image) -> numpy.ndarray:
+    return numpy.nan_to_num(numpy.asarray(picture).astype(numpy.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
-    Args:
-        values: floats, finite.
-        whole: whether they were whole numbers: then 65,535 is white. Others are white at 1 if none exceeds that, and at
-            255 if none exceeds that. Where some exceed these too, the brightest is white; negative values are black.
+
+def white_of(highest: float, *, whole: bool) -> float:
+    """Return which value is white, by the brightest of all images that are to be comparable.
+
+    It is 65,535 for whole numbers. Others are white at 1 if none exceeds 2, and at 255 if none exceeds 256: resizing
+    and rounding overshoot a little, and one such pixel must not darken all. Where some exceed these, the brightest is
+    white.
     """
-    highest = float(values.max(initial=0.0))
-    ranges = (65_535.0,) if whole else (1.0, 255.0)
-    white = next((one for one in ranges if highest <= one), highest)
+    ranges = ((65_535.0, 65_535.0),) if whole else ((2.0, 1.0), (256.0, 255.0))
+    return next((white for limit, white in ranges if highest <= limit), highest)
+
+
+def as_bytes(values: numpy.ndarray, white: float) -> numpy.ndarray:
+    """Return brightness as uint8, of the same shape: black up to 0, white from ``white`` on. Values are finite."""
     return numpy.clip(numpy.round(values * (255 / white)), 0, 255).astype(numpy.uint8)
 
 
@@ -184,6 +232,9 @@ class _opened:  # noqa: N801 (used as a function is)
             self.stored = Image.open(self.path)
         except BaseException as error:
             raise self._explained(error) from None
+        if self.stored.format == "TIFF":
+            # Nameless a file is not mapped into memory: there Pillow 13 takes the upright size for what is stored.
+            self.stored.filename = ""
         columns, rows = self.stored.size
         limit = Image.MAX_IMAGE_PIXELS
         if limit is not None and columns * rows > limit:
@@ -204,10 +255,12 @@ class _opened:  # noqa: N801 (used as a function is)
         if isinstance(error, Image.DecompressionBombError):
             return UnreadablePictureError(f"too many pixels: more than {Image.MAX_IMAGE_PIXELS or 0:,}")
         if isinstance(error, MemoryError):
-            return UnreadablePictureError("too large for this machine's memory")
+            return UnreadablePictureError("too large for this machine's memory", may_pass=True)
         if isinstance(error, _DAMAGE):
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            return UnreadablePictureError(str(reason).rstrip("."))
+            # Pillow raises OSError for damaged pictures too, but without the system's number.
+            refused = isinstance(error, OSError) and error.errno is not None
+            return UnreadablePictureError(str(reason).rstrip("."), may_pass=refused)
         return error
 
 
