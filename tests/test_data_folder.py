@@ -1,5 +1,6 @@
 """MNIST by name: from a folder that the user names."""
 
+import dataclasses
 import gzip
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import numpy
 import pytest
 
 from stepladder.data import idx, load
+from stepladder.data.entries import DOWNLOADED, FASHION_MNIST
 from stepladder.errors import DataError
-from test_data_load import FILES, FIRST, HTML, NAMES, assert_tiny, fill
+from test_data_load import FILES, FIRST, HTML, NAMES, assert_tiny, fill, tiny
 
 
 @pytest.mark.parametrize("layout", ["mnist", "MNIST/raw", "."])
@@ -26,6 +28,33 @@ def test_folder(layout: str, zipped: bool, named: bool, tmp_path: Path, monkeypa
     assert_tiny(dataset)
     assert dataset.source == str(folder)
     assert dataset.fingerprint == load("mnist", data_dir=folder).fingerprint
+
+
+def test_files_that_are_not_the_original_ones_are_told_of(tmp_path: Path) -> None:
+    folder, lines = fill(tmp_path / "mnist"), []
+    dataset = load("mnist", data_dir=tmp_path, notify=lines.append)
+    assert len(lines) == 1
+    assert FIRST in lines[0]
+    assert "not the original ones" in lines[0]
+    assert dataset.notes == tuple(lines)
+    load(data_dir=folder, catalog=tiny(), notify=lines.append)  # of whose digests they are
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_files_of_a_relative_are_not_mnists(zipped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fill(tmp_path / ("mine" if zipped else "FashionMNIST/raw"))
+    if zipped:
+        monkeypatch.setitem(DOWNLOADED, "fashion-mnist", dataclasses.replace(FASHION_MNIST, files=tiny().files))
+    else:
+        for path in list(folder.iterdir()):
+            path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+            path.unlink()
+    with pytest.raises(DataError, match="these files are Fashion-MNIST's, not MNIST's") as caught:
+        load("mnist", data_dir=folder if zipped else folder.parent)
+    assert "--data fashion-mnist" in caught.value.repair
+    if not zipped:
+        assert load("fashion-mnist", data_dir=tmp_path).title == "Fashion-MNIST"
 
 
 def test_incomplete_folder_never_falls_back(tmp_path: Path) -> None:

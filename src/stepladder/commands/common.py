@@ -27,15 +27,16 @@ Data = Annotated[str, typer.Option(metavar="NAME|PATH", help=DATA)]
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        help="Folder that holds the data (mnist/, MNIST/raw, or the files). Default: $STEPLADDER_DATA, then the cache, "
-        "then a download."
+        help="Folder that holds the data (mnist/, MNIST/raw, or the files). Default: $STEPLADDER_DATA; where that is "
+        "unset, the cache, then a download."
     ),
 ]
 Size = Annotated[
     str | None,
     typer.Option(
         metavar="N|ROWSxCOLUMNS",
-        help="Pixels to bring images to, such as 28 or 28x32. Default: the most common size, or that of most images.",
+        help="Pixels to bring images to, such as 28 or 28x32. Default: the size of nine in ten images "
+        "or more, else a square of the median of their shorter sides, 64 at most.",
     ),
 ]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda. Default: a GPU where there is one.")]

@@ -39,7 +39,12 @@ def load_named(
     folder = data_dir or _folder_from_environment()
     # Who keeps MNIST there need not keep all others there too.
     if folder is not None and (data_dir or name == SAMPLE_STANDS_IN or _holds(folder, catalog)):
-        return _assemble(_find(folder, catalog), str(folder), catalog)
+        paths = _find(folder, catalog)
+        notes = _compared(paths, catalog)
+        if notify is not None:
+            for line in notes:
+                notify(line)
+        return _assemble(paths, str(folder), catalog, notes)
     if offline is None:
         offline = os.environ.get("STEPLADDER_OFFLINE", "") not in ("", "0")
     cache = cache_folder() / ("emnist" if catalog.name.startswith("emnist") else catalog.name)
@@ -101,6 +106,47 @@ def _find(folder: Path, catalog: Catalog) -> dict[str, Path]:
         given=f"{folder} (looked in {', '.join(str(folder / inner) for inner in catalog.folders)})",
         repair=f"put the {'archive' if 'archive' in catalog.files else 'four files'} there, or name no folder to "
         "download",
+    )
+
+
+def _compared(paths: Mapping[str, Path], catalog: Catalog) -> tuple[str, ...]:
+    """Return what a person should know about files of a folder that are not the original ones.
+
+    Gzipped files and archives are told by their digests. Unpacked files have none that is published; those of MNIST's
+    relatives bear the same names, and are told by the folder that they lie in.
+
+    Raises:
+        DataError: if they are another data set's.
+    """
+    names = {name for name, _ in catalog.files.values()}
+    relatives = [
+        one
+        for one in DOWNLOADED.values()
+        if one.name != catalog.name and {name for name, _ in one.files.values()} == names
+    ]
+    differing = []
+    for role, path in paths.items():
+        name, expected = catalog.files[role]
+        # One who may not read it, or who finds a folder there, is told so when it is opened.
+        digest = _digest(path, expected) if path.name == name and os.access(path, os.R_OK) and path.is_file() else None
+        place = path.resolve().parent
+        owner = place.parent.name if place.name == "raw" else place.name
+        for other in relatives:
+            # The catalogues of one archive, as EMNIST's are, share its digest.
+            theirs = digest not in (None, expected) and digest == other.files[role][1]
+            if theirs or (other.form == "files" and owner in {inner.partition("/")[0] for inner in other.folders}):
+                raise DataError(
+                    f"these files are {other.title}'s, not {catalog.title}'s",
+                    given=str(path),
+                    repair=f"ask for --data {other.name}, and name the folder that holds {' or '.join(other.folders)}",
+                )
+        if digest not in (None, expected):
+            differing.append(path.name)
+    if not differing:
+        return ()
+    return (
+        f"{catalog.title} is read from files that are not the original ones ({', '.join(differing)}: the digest "
+        "differs); numbers are not comparable with others'",
     )
 
 
@@ -198,7 +244,7 @@ def _reason(error: UnreachableError, offline: bool) -> str:
     return "no network"
 
 
-def _assemble(paths: Mapping[str, Path], source: str, catalog: Catalog) -> Dataset:
+def _assemble(paths: Mapping[str, Path], source: str, catalog: Catalog, notes: tuple[str, ...] = ()) -> Dataset:
     read = {"files": _idx_files, "zip of files": _zipped_files, "tar of records": _records}[catalog.form]
     arrays = read(paths, catalog)
     splits = []
@@ -217,6 +263,7 @@ def _assemble(paths: Mapping[str, Path], source: str, catalog: Catalog) -> Datas
         splits[1],
         source,
         is_handwriting=catalog.is_handwriting,
+        notes=notes,
     )
 
 

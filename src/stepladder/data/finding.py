@@ -27,10 +27,11 @@ def load(
 ) -> Dataset:
     """Return a data set, whole in memory.
 
-    A name of the catalogue is looked for in ``data_dir``, or else in the folder that ``STEPLADDER_DATA`` names; then in
-    the user's cache; then on the mirrors (``STEPLADDER_MIRRORS`` names others, with commas between). Where no mirror of
-    MNIST can be reached the bundled sample stands in, and ``notify`` is told so in one line. Anything else is the path
-    of one's own images, in any form that docs/data.md lists.
+    A name of the catalogue is taken from ``data_dir`` alone where that is given, and MNIST from the folder alone that
+    ``STEPLADDER_DATA`` names; other names are looked for in that too, but need not be there. Without a folder it is the
+    user's cache, and then the mirrors (``STEPLADDER_MIRRORS`` names others, with commas between). Where no mirror of
+    MNIST can be reached the bundled sample stands in. ``notify`` is told so in one line, and of files in a folder that
+    are not the original ones. Anything else is the path of one's own images, in any form that docs/data.md lists.
 
     Args:
         name: of the catalogue, such as "mnist" or "digits", or a path; with ``@28x28`` a size may follow, and with
