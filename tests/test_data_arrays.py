@@ -82,6 +82,13 @@ def test_npz_without_splits_and_words_as_labels(tmp_path: Path) -> None:
     assert numpy.bincount(dataset.test.labels).tolist() == [2, 2, 2]
 
 
+def test_images_without_labels_are_left_out_and_said(tmp_path: Path) -> None:
+    numpy.savez(tmp_path / "data.npz", x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:5])
+    told: list[str] = []
+    data.load(str(tmp_path / "data.npz"), notify=told.append)
+    assert any("images without labels" in line and line.endswith(": x_test") for line in told)
+
+
 @pytest.mark.parametrize("by", ["folder", "file"])
 def test_npy_pair(by: str, tmp_path: Path) -> None:
     numpy.save(tmp_path / "images.npy", IMAGES / 255)

@@ -200,6 +200,24 @@ def test_images_need_classes_that_differ(tmp_path: Path) -> None:
     assert any("no test image for other" in line for line in told)
 
 
+@pytest.mark.parametrize(
+    ("names", "repair"),
+    [
+        (["x_train.npy", "y_train.npy"], "call the files images.npy and labels.npy"),
+        (["images.npy"], "call the files images.npy and labels.npy"),
+        (["labels.csv"], "name the file itself: {}/labels.csv"),
+        (["notes.md"], "name a folder of class subfolders"),
+    ],
+)
+def test_a_folder_of_other_files_is_not_called_empty(names: list[str], repair: str, tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).write_bytes(b"anything")
+    with pytest.raises(DataError, match="it holds no images") as caught:
+        data.load(str(tmp_path))
+    assert ", ".join(names) in caught.value.given
+    assert caught.value.repair.startswith(repair.format(tmp_path))
+
+
 @pytest.mark.parametrize("how", ["empty", "test only", "unreadable"])
 def test_one_class_alone_with_training_images(how: str, tmp_path: Path) -> None:
     split = "train" if how == "test only" else ""

@@ -75,6 +75,13 @@ def test_command_and_picture(flawed: Path, tmp_path: Path) -> None:
     assert (pixels < 40).mean() > 0.1  # digits on black, as they are in the files
 
 
+def test_dollars_in_a_name_are_no_formula(tmp_path: Path) -> None:
+    folder = mnist_folder(tmp_path / "a$^$b")
+    (folder / "train" / "3").rename(folder / "train" / "x$^$y")
+    done = CliRunner().invoke(app, ["data", str(folder), "--picture", str(tmp_path / "sheet.svg")])
+    assert done.exit_code == 0
+
+
 def test_exit_code_where_training_is_impossible(tmp_path: Path) -> None:
     shutil.copytree(photo_folder(tmp_path / "photos", each=14) / "china", tmp_path / "one" / "china")
     done = CliRunner().invoke(app, ["data", str(tmp_path / "one"), "--format", "json"])

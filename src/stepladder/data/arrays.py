@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import zipfile
 import zlib
@@ -41,7 +42,7 @@ def read_npz(path: Path) -> Collection:
             raise _too_large(path, announced)
         with path.open("rb") as stream, numpy.load(stream, allow_pickle=False) as stored:
             keys = list(stored.files)
-            pairs = _pairs(keys)
+            pairs, alone = _pairs(keys)
             if not pairs:
                 raise DataError(
                     "this file has no arrays of images and labels",
@@ -51,7 +52,11 @@ def read_npz(path: Path) -> Collection:
             arrays = {split: (stored[images], stored[labels]) for split, (images, labels) in pairs.items()}
     except _DAMAGE as error:
         raise _unreadable(path, error) from None
-    return _collection(arrays, {split: f"{path.name}:{pairs[split][0]}" for split in pairs}, f"an .npz file: {path}")
+    found = _collection(arrays, {split: f"{path.name}:{pairs[split][0]}" for split in pairs}, f"an .npz file: {path}")
+    if not alone:
+        return found
+    remark = f"left out, as images without labels or labels without images: {', '.join(alone)}"
+    return dataclasses.replace(found, remarks=(remark,))
 
 
 def read_npy(images_path: Path) -> Collection:
@@ -126,15 +131,16 @@ def _split_in(name: str) -> SplitName:
     return next((split for word in words if (split := split_named(word))), "")
 
 
-def _pairs(keys: list[str]) -> dict[SplitName, tuple[str, str]]:
-    """Return the keys of images and labels of each split."""
+def _pairs(keys: list[str]) -> tuple[dict[SplitName, tuple[str, str]], list[str]]:
+    """Return the keys of images and labels of each split, and the keys that lack the other."""
     found: dict[SplitName, dict[str, str]] = {}
     for key in keys:
         words = [word for word in re.split(r"[^a-z0-9]+|(?<=[xy])(?=train|test|val)", key.lower()) if word]
         kinds = [kind for kind, known in (("images", _IMAGES), ("labels", _LABELS)) if set(words) & set(known)]
         if len(kinds) == 1:
             found.setdefault(_split_in("-".join(words)), {}).setdefault(kinds[0], key)
-    return {split: (pair["images"], pair["labels"]) for split, pair in found.items() if len(pair) == 2}
+    pairs = {split: (pair["images"], pair["labels"]) for split, pair in found.items() if len(pair) == 2}
+    return pairs, [key for pair in found.values() if len(pair) == 1 for key in pair.values()]
 
 
 def _npy(path: Path) -> numpy.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from stepladder.data.pictures import SUFFIXES
 from stepladder.errors import DataError
 
 _DEEPEST = 32
+_NAMED = 3
 
 
 @dataclass
@@ -172,9 +173,24 @@ def _nothing(folder: Path, inner: list[Path], seen: _Seen) -> DataError:
             "file names and labels",
         )
     reasons = [*seen.remarks(), *(f"{name}: {reason}" for name, reason in seen.unreadable[:3])]
+    files = [entry.name for entry in _entries(folder) if entry.is_file() and not entry.name.startswith(".")]
+    if files:
+        reasons.insert(0, ", ".join(files[:_NAMED]) + (f" and {len(files) - _NAMED:,} more" if files[_NAMED:] else ""))
     what = "its subfolders hold no images" if inner else "it is empty" if not reasons else "it holds no images"
     return DataError(
         f"there is no data set in this folder: {what}",
         given=f"{folder}" + (f" ({'; '.join(reasons)})" if reasons else ""),
-        repair="name a folder of class subfolders, IDX files, images.npy and labels.npy, an .npz or a CSV file",
+        repair=_instead(folder, files),
     )
+
+
+def _instead(folder: Path, files: Sequence[str]) -> str:
+    """Return what to do with a folder in which only these files lie."""
+    whole = [name for name in files if Path(name).suffix.lower() in (".npz", ".csv", ".tsv")]
+    if whole:
+        return f"name the file itself: {folder / whole[0]}"
+    if any(name.lower().endswith(".npy") for name in files):
+        return (
+            "call the files images.npy and labels.npy, or train-images.npy, train-labels.npy, test-images.npy and so on"
+        )
+    return "name a folder of class subfolders, IDX files, images.npy and labels.npy, an .npz or a CSV file"

@@ -45,7 +45,9 @@ def sheet(survey: Survey) -> Figure:
     with style.context():
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
         axes.set_axis_off()
-        axes.text(8, 14, survey.facts["title"][-60:], fontsize=9.5, weight="bold", color=style.INK, va="center")
+        # A folder's name is no formula, whatever dollars are in it.
+        title = survey.facts["title"][-60:]
+        axes.text(8, 14, title, fontsize=9.5, weight="bold", color=style.INK, va="center", parse_math=False)
         axes.text(left, 27, "mean", fontsize=7, color=style.SOFT, va="center")
         axes.text(left + wide + _GAP, 27, "training images", fontsize=7, color=style.SOFT, va="center")
         for line, (name, images) in enumerate(rows):
