@@ -115,6 +115,25 @@ def test_labels_without_information_are_doubted_before_anything_else() -> None:
     assert "labels" not in alarms(facts(train=99.0, holdout=98.0, labels=guess))
 
 
+def test_of_uneven_classes_the_largest_share_is_what_guessing_gives() -> None:
+    few = facts(
+        recipe={"epochs": 2},
+        train=95.0,
+        holdout=95.0,
+        classes=("0", "1"),
+        largest=95.0,
+        steps=20,
+        epochs=epochs([0.2, 0.2], 95.0),
+        labels=LabelFacts(3000, 95.0, 0.0, 0.0, 0.0, ()),
+    )
+    told = first(few)
+    assert told.technique == "labels"
+    assert "always names the largest class is right in 95.0%" in told.evidence
+    assert "epochs" not in alarms(few), (
+        "a net that only guesses has learned nothing that longer training could go on with"
+    )
+
+
 def test_labels_that_net_and_neighbours_contradict_are_doubted() -> None:
     labels = LabelFacts(3000, 83.0, 0.078, 0.038, 0.034, (Doubt(4, "1", "7"),))
     told = first(facts(train=90.0, holdout=89.0, labels=labels))
@@ -215,6 +234,13 @@ def test_two_epochs_are_too_few() -> None:
     assert told.cost == "4.0 times the training time"
 
 
+def test_a_loss_that_did_not_fall_is_not_said_to_have_been_learning() -> None:
+    flat = facts(recipe={"epochs": 2}, train=50.0, holdout=50.0, epochs=epochs([1.7, 1.7], 50.0))
+    told = next(one for one in advise(flat) if one.technique == "epochs")
+    assert told.evidence.startswith("There were 94 steps in all; it reaches")
+    assert told.why == "Hardly any net is done after so few steps."
+
+
 def test_a_softmax_comes_before_the_epochs_that_it_makes_too_few() -> None:
     slowed = facts(net=f"{NET} SM", recipe={"epochs": 2}, train=92.0, holdout=92.0, epochs=epochs([2.2, 1.9], 85.0))
     assert alarms(slowed) == ["softmax", "epochs"]
@@ -299,6 +325,19 @@ def test_a_head_that_learns_by_heart_is_averaged() -> None:
     assert told.change is not None
     assert told.change.net.endswith("GAP 10C1")
     assert alarms(facts(net="[ReLU] 8C3 MP2 256Fb 10F", train=99.0, holdout=98.5)) == []
+
+
+@pytest.mark.parametrize(
+    ("net", "reason"),
+    [
+        ("[ReLU] 32Fb 10F", "no convolution made the maps: an average of the bare image knows its brightness alone"),
+        ("[ReLU] 3C3 3C3 10F", "three channels are too few to tell ten classes apart without their places"),
+    ],
+)
+def test_a_head_that_an_average_cannot_replace_stays(net: str, reason: str) -> None:
+    told = facts(net=net, recipe={"augmentation": {}}, train=100.0, holdout=87.0)
+    assert told.net.dense_share > 0.3
+    assert "global average pooling" not in [one.technique for one in advise(told)], reason
 
 
 def test_dropout_of_a_net_that_does_not_overfit_is_taken_out() -> None:

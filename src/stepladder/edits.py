@@ -120,11 +120,13 @@ def with_activations(net: Net) -> Net:
 def with_average(net: Net, image: Shape) -> Net | None:
     """Return the net with global average pooling and one layer in place of everything from the flattening on.
 
-    None if it flattens nothing, or no map is there to average.
+    None if it flattens nothing, or no convolution made the maps: the average of a bare image tells only how bright it is.
     """
     flat = next((index for index, layer in enumerate(net.layers) if isinstance(layer, Flatten)), None)
     last = _last_weighted(net.layers)
     if flat is None or last < flat or len(net.shapes(image)[flat]) != 3:
+        return None
+    if not any(isinstance(layer, Convolution) for layer in net.layers[:flat]):
         return None
     final = net.layers[last]
     classes = final.features if isinstance(final, Linear) else net.shapes(image)[-1][0]

@@ -90,6 +90,7 @@ def diagnose(folder: Path, dataset: Dataset, *, with_range_test: bool = True) ->
         image=materials.input_shape,
         objects=object_extent(materials.training.pixels),
         train_count=len(materials.training),
+        largest=100 * float(torch.bincount(materials.training.labels).max()) / len(materials.training),
         steps=steps_per_epoch(len(materials.training), experiment.recipe.batch_size),
         epochs=_epochs(experiment, ended.rows, len(materials.training)),
         failure=ended.failure,

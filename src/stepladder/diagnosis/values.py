@@ -180,6 +180,7 @@ class Facts:
         image: (channels, rows, columns).
         objects: (rows, columns) that what is to be recognised takes.
         train_count: training images.
+        largest: share of the training images that the largest class has, in percent.
         steps: optimiser steps an epoch.
         epochs: all finished epochs, in order.
         failure: why training stopped; empty if it did not.
@@ -229,6 +230,12 @@ class Facts:
     seeds: int = 1
     command: str = ""
     budget: int | None = None
+    largest: float = 0.0
+
+    @property
+    def guess(self) -> float:
+        """Return the accuracy of always naming the largest class, in percent: what a net that knows nothing reaches."""
+        return max(100 / len(self.classes), self.largest)
 
     @property
     def chance(self) -> float:

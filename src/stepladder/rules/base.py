@@ -107,10 +107,9 @@ def off_scale(facts: Facts) -> bool:
     return max(abs(facts.input_mean), facts.input_deviation) > 5
 
 
-def is_at_chance(percent: float, classes: int) -> bool:
-    """Return whether an accuracy is at most 5% of the way from guessing, 100 / K, to perfect."""
-    guess = 100 / classes
-    return percent - guess < 0.05 * (100 - guess)
+def is_at_chance(facts: Facts, percent: float) -> bool:
+    """Return whether an accuracy is at most 5% of the way from always naming the largest class to perfect."""
+    return percent - facts.guess < 0.05 * (100 - facts.guess)
 
 
 def with_recipe(facts: Facts, **changes: Any) -> Experiment:

@@ -23,7 +23,7 @@ def confused_pair(facts: Facts) -> Iterable[Advice]:
     Proposes a look at the images of the two that are taken for each other.
     """
     classes = len(facts.classes)
-    if facts.holdout is None or is_at_chance(facts.holdout.accuracy, classes):
+    if facts.holdout is None or is_at_chance(facts, facts.holdout.accuracy):
         return  # a net that knows nothing mixes up everything
     mistakes = facts.holdout.count - facts.holdout.correct
     pairs: Counter[tuple[str, ...]] = Counter()

@@ -64,7 +64,7 @@ def more_epochs(facts: Facts) -> Iterable[Advice]:
     """
     if facts.train is None or facts.steps < FEWEST_STEPS or not facts.epochs or _ended_early(facts)[0]:
         return
-    if is_at_chance(facts.train.accuracy, len(facts.classes)):
+    if is_at_chance(facts, facts.train.accuracy):
         return  # nothing was learned, and more of it would not help
     fell = _fell(facts)
     count, total = len(facts.epochs), facts.steps * len(facts.epochs)
@@ -73,7 +73,9 @@ def more_epochs(facts: Facts) -> Iterable[Advice]:
     if not (few or falling):
         return
     more = max(4 * count, min(10, -(-_FEW_STEPS_IN_ALL // facts.steps))) if few else 2 * count
-    how = f"fell by {fell:.0%} in the last epoch" if fell is not None else "had no second epoch to fall in"
+    evidence = f"There were {total:,} steps in all"
+    if fell is not None and fell > 0:
+        evidence += f", and the training loss fell by {fell:.0%} in the last epoch"
     # Where something else slows it down, a loss that still falls does not speak for more epochs.
     slowed = facts.net.ends_in_softmax or off_scale(facts)
     yield advice(
@@ -81,9 +83,11 @@ def more_epochs(facts: Facts) -> Iterable[Advice]:
         "epochs",
         with_recipe(facts, epochs=more, schedule=_stretched(facts, more / count)),
         title=f"Train longer: {more} epochs",
-        evidence=f"The training loss {how}, after {total:,} steps in all; it reaches {accuracy(facts)}.",
+        evidence=f"{evidence}; it reaches {accuracy(facts)}.",
         where="the recipe",
-        why="It was stopped while it was learning.",
+        why="It was stopped while it was learning."
+        if fell is not None and fell > 0
+        else "Hardly any net is done after so few steps.",
         effect=shares(facts, 0.4, 0.9) if few and not slowed else shares(facts, 0.1, 0.6),
         cost=f"{more / count:.1f} times the training time",
         kind="alarm" if few or fits_badly(facts) else "idea",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stepladder import edits
+from stepladder.diagnosis.structure import net_facts
 from stepladder.diagnosis.values import Facts
 from stepladder.inspection.oneline import describe
 from stepladder.notation import Net
@@ -115,7 +116,7 @@ def capacity(facts: Facts) -> Iterable[Advice]:
         return
     needed = max(NARROW, (len(facts.classes) - 1).bit_length())
     is_narrow = narrowest < needed and fits_badly(facts)
-    if not is_narrow and is_at_chance(facts.train.accuracy, len(facts.classes)):
+    if not is_narrow and is_at_chance(facts, facts.train.accuracy):
         return  # a wide net that learns nothing has another fault
     factor = max(2.0, _WIDE_ENOUGH / narrowest)
     change = with_net(facts, edits.widened(_net(facts), factor))
@@ -144,7 +145,7 @@ def receptive_field(facts: Facts) -> Iterable[Advice]:
 
     Proposes a pooling and 3×3 convolutions before the average until a value sees nine tenths of the object.
     """
-    share = _seen(facts)
+    share = _seen(facts, facts.net.field)
     if not facts.net.averages or share >= SEES_MOST:
         return
     little = share < SEES_TOO_LITTLE and fits_badly(facts, 98.0)
@@ -171,7 +172,8 @@ def receptive_field(facts: Facts) -> Iterable[Advice]:
 def dense_head(facts: Facts) -> Iterable[Advice]:
     """Speaks when a head over flattened maps holds the parameters and the net knows its training images by heart.
 
-    As an idea, when such a head holds a good part of them.
+    As an idea, when such a head holds a good part of them. Silent where the averaged net would see too little of the
+    object or have fewer than eight channels somewhere.
 
     Proposes global average pooling, behind convolutions that see what the head saw, in no more parameters.
     """
@@ -187,6 +189,10 @@ def dense_head(facts: Facts) -> Iterable[Advice]:
     grown = edits.seeing(averaged, facts.image, wanted) or averaged
     # No more parameters than the head had: what it frees may be spent, and nothing more.
     change = with_net(facts, edits.fitted(edits.with_norms(grown), facts.image, facts.net.parameters + 1) or averaged)
+    found = net_facts(Net.parse(change.net), facts.image)
+    # The head's many weights made up for a body that sees little or is narrow; an average of that would be worse.
+    if _seen(facts, found.field) < SEES_MOST or (found.narrowest or 0) < _WIDE_ENOUGH:
+        return
     yield advice(
         facts,
         "global average pooling",
@@ -209,8 +215,8 @@ def _learned(facts: Facts) -> str:
     return "even the training images are not learned" if fits_badly(facts) else "not all training images are learned"
 
 
-def _seen(facts: Facts) -> float:
-    return min(seen / size for seen, size in zip(facts.net.field, facts.objects, strict=True))
+def _seen(facts: Facts, field: tuple[int, int]) -> float:
+    return min(seen / size for seen, size in zip(field, facts.objects, strict=True))
 
 
 def _net(facts: Facts) -> Net:

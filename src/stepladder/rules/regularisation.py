@@ -105,7 +105,7 @@ def overfitting(facts: Facts) -> Iterable[Advice]:
     gap = facts.gap
     if gap is None or gap < _SOME or facts.train is None or facts.holdout is None:
         return
-    if is_at_chance(facts.holdout.accuracy, len(facts.classes)) or not facts.experiment.recipe.augmentation.is_none:
+    if is_at_chance(facts, facts.holdout.accuracy) or not facts.experiment.recipe.augmentation.is_none:
         return
     clear = facts.train.interval.low > facts.holdout.interval.high
     alarm = clear and gap >= OVERFITS
