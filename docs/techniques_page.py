@@ -24,7 +24,7 @@ PAGE = Path(__file__).with_name("techniques.md")
 RESULTS = PAGE.parent.parent / "results"
 _BLOCK = re.compile(r"(<!-- measured: ([a-z-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 _AGAIN = "-again"
-_ORDER = ("full-mnist", "full-mnist-sample", "full-digits", "full-scenes")
+_ORDER = ("full-mnist", "full-mnist-bfloat16", "full-mnist-sample", "full-digits", "full-scenes")
 
 Row = dict[str, Any]
 
@@ -44,7 +44,7 @@ class Measured:
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Measured:
         """Return rows as benchmarks/ladders.py writes them, the climbs in the order of the page."""
-        climbs = [row for row in rows if row["kind"] == "climb"]
+        climbs = [row | {"title": _title(row)} for row in rows if row["kind"] == "climb"]
         places = {name: place for place, name in enumerate(_ORDER)}
         climbs.sort(key=lambda row: (places.get(row["climb"], len(places)), row["climb"]))
         return cls(tuple(climbs), tuple(latest([row for row in rows if row["kind"] == "candidate"])))
@@ -53,6 +53,11 @@ class Measured:
         """Return what a step's candidates were compared with; None if the climb has no such step."""
         found = (row for row in self.candidates if row["climb"] == climb and row["step"] == step and row["stood"])
         return next(found, None)
+
+
+def _title(climb: Row) -> str:
+    """Return what the page calls a climb: its data, and the precision where that is not the usual one."""
+    return str(climb["title"]) + ("" if climb["precision"] == "float32" else f", {climb['precision']}")
 
 
 def latest(rows: Sequence[Row]) -> list[Row]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from stepladder.evaluate import deviation, mean, percent
+from stepladder.progress import clock
 from stepladder.questions import load
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -30,6 +32,15 @@ def pages() -> Iterator[ModuleType]:
 
 def test_the_figures_are_those_of_the_rows(pages: ModuleType) -> None:
     assert pages.updated(PAGE) == PAGE, "run: python docs/techniques_page.py"
+
+
+def test_the_readme_says_what_the_climb_on_the_full_mnist_reached(pages: ModuleType) -> None:
+    climb = next(row for row in pages.Measured.read().climbs if row["climb"] == "full-mnist")
+    reached = percent(mean(climb["final"]["accuracies"]), deviation(climb["final"]["accuracies"]))
+    told = f"{reached} with {climb['final']['parameters']:,} parameters (three seeds) in {clock(climb['seconds'])}"
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert told in " ".join(readme.split())
+    assert climb["command"] in readme
 
 
 def test_every_candidate_of_every_climb_is_on_the_page_once(pages: ModuleType) -> None:
