@@ -17,7 +17,6 @@ from stepladder.spec import Recipe
 from stepladder.techniques import Standing
 from stepladder.workers import Job, train_here
 
-
 RANGE_TEST = {
     "suggested": 0.05,
     "lowest": 0.01,
