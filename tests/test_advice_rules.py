@@ -109,6 +109,9 @@ def test_labels_without_information_are_doubted_before_anything_else() -> None:
     guess = LabelFacts(3000, 9.5, 0.0, 0.0, 0.0, ())
     told = first(facts(train=16.0, holdout=9.3, labels=guess))
     assert (told.technique, told.change) == ("labels", None)
+    # Where neighbours know nothing no label is doubted, so a table of doubtful ones would be empty.
+    assert told.command.startswith("stepladder preflight ")
+    assert told.command.endswith("--sheet inputs.png")
     # The same net with labels that neighbours can tell: something else is wrong.
     assert "labels" not in alarms(facts(train=16.0, holdout=9.3))
     # And where the net tells what neighbours cannot, labels are right.
@@ -374,6 +377,32 @@ def test_a_step_that_was_left_open_asks_for_more_seeds_first() -> None:
     )
     assert (told.technique, told.change) == ("seeds", None)
     assert told.command == "stepladder climb --ladder full --seeds 5 --data digits"
+
+
+def test_more_seeds_get_as_much_more_time() -> None:
+    open_step = facts(undecided="it was left open", seeds=1, command="stepladder climb --ladder full --time 20m")
+    told = first(open_step)
+    assert told.evidence == "It was left open, at 1 run of each."
+    assert told.command == "stepladder climb --ladder full --time 100m --seeds 5"
+
+
+def test_the_validation_split_of_the_data_is_the_holdout_and_needs_no_size() -> None:
+    told = first(facts(holdout=None, validation=185))
+    assert told.technique == "holdout"
+    assert told.where == "data: its own validation split of 185 images, which the run trained on"
+    assert "--protocol holdout" in told.command
+
+
+def test_commands_say_where_the_data_is_as_it_was_given() -> None:
+    options = "--data 'my photos' --data-dir sets"
+    given_words = ("--data", "my photos", "--data-dir", "sets")
+    pairs = (Confusion("9", "4", 18, 100), Confusion("4", "9", 10, 100))
+    for told in (
+        facts(recipe={"augmentation": {}}, holdout=95.0, confusions=pairs, given=given_words),
+        facts(train=10.0, holdout=9.3, labels=LabelFacts(3000, 9.5, 0.0, 0.0, 0.0, ()), given=given_words),
+        facts(train=90.0, holdout=89.0, labels=LabelFacts(3000, 83.0, 0.078, 0.038, 0.034, ()), given=given_words),
+    ):
+        assert all(options in one.command for one in advise(told)), [one.command for one in advise(told)]
 
 
 def test_a_gap_that_augmentation_leaves_makes_dropout_and_smoothing_ideas() -> None:

@@ -86,10 +86,11 @@ def decisions(folder: Path, run: Path, taken: str, verdict: str, gained: float) 
     (folder / "runs").mkdir(parents=True)
     for name in ("stood", "tried"):
         (folder / "runs" / name).symlink_to(run, target_is_directory=True)
-    decision = {"verdict": verdict, "points": gained, "low": gained - 0.3, "high": gained + 0.3}
+    decision = {"seeds": 5, "verdict": verdict, "points": gained, "low": gained - 0.3, "high": gained + 0.3}
     facts: dict[str, Any] = {
         "format": 1,
         "seeds": 3,
+        "goal": {"target": 99.0, "budget": 600, "epochs": 8},
         "command": "stepladder climb --ladder full --data digits",
         "steps": [
             {
@@ -117,12 +118,17 @@ def test_a_climb_is_advised_on_by_the_run_that_its_last_step_took(run: Path, tmp
 def test_a_step_that_was_left_open_asks_for_seeds_before_the_alarm(run: Path, tmp_path: Path) -> None:
     climb = decisions(tmp_path / "open", run, "what stands", "undecided", 0.1)
     found = find_subject(climb)
-    assert found.seeds == 3
+    assert found.seeds == 5, "those of the second look"
+    assert found.budget == 600
     lines = advise(climb).stdout
     assert "1. Before anything else: More seeds first (seeds)" in lines
-    assert "The step 'Dropout' was left open: dropout 0.05 gains +0.10 points, -0.20 to +0.40, at 3 runs" in lines
-    assert "stepladder climb --ladder full --data digits --seeds 5" in lines
+    assert "The step 'Dropout' was left open: dropout 0.05 gains +0.10 points, -0.20 to +0.40, at 5 runs" in lines
+    assert "stepladder climb --ladder full --data digits --seeds 7" in lines
     assert "2. Alarm: Take out the softmax at the end" in lines
+
+
+def test_what_is_open_but_a_loss_if_anything_asks_for_no_seeds(run: Path, tmp_path: Path) -> None:
+    assert find_subject(decisions(tmp_path / "loss", run, "what stands", "undecided", -3.1)).undecided == ""
 
 
 @pytest.mark.parametrize(

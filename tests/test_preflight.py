@@ -19,8 +19,8 @@ from stepladder.data import Dataset, Split
 from stepladder.errors import SpecError
 from stepladder.inputs import Images
 from stepladder.pictures.style import save
-from stepladder.preflight import Preflight, check_labels, preflight, sheet
-from stepladder.short_training import blank, first_inputs
+from stepladder.preflight import Preflight, _blank_images, check_labels, preflight, sheet
+from stepladder.short_training import Attempt, blank, first_inputs
 from stepladder.spec import Experiment
 from stepladder.train import prepare
 
@@ -82,6 +82,20 @@ def test_held_out_and_test_images_are_not_looked_at(tiny: Dataset) -> None:
     blank_test = Split(numpy.zeros_like(tiny.test.images), tiny.test.labels)
     other = dataclasses.replace(tiny, train=Split(images, tiny.train.labels), test=blank_test)
     assert preflight(chosen, tiny, threads=1) == preflight(chosen, other, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("seeing", "blind", "count", "share"),
+    [(1.0, 0.167, 6, 0.5), (0.99, 0.95, 84, 0.95)],  # two small classes; and one that is nearly always right
+)
+def test_where_too_few_images_are_held_out_to_tell_the_check_says_so_and_passes(
+    seeing: float, blind: float, count: int, share: float
+) -> None:
+    attempts = [Attempt(100, accuracy, count, is_finite=True) for accuracy in (seeing, blind)]
+    check = _blank_images(*attempts, share, is_memorised=True)
+    assert check.passed
+    assert check.meaning == f"{count} held-out images are too few to tell what the net knows from the images"
+    assert not _blank_images(*attempts, share, is_memorised=False).passed
 
 
 # --- planted faults --------------------------------------------------------------------------------------------------

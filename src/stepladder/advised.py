@@ -46,15 +46,19 @@ class Subject:
         undecided: a sentence; empty if nothing was left open.
         seeds: runs of each candidate.
         command: the climb's.
+        budget: parameters that the climb's nets stay below; None for a run.
     """
 
     run: Path
     undecided: str = ""
     seeds: int = 1
     command: str = ""
+    budget: int | None = None
 
 
-def advise_folder(folder: Path | str, *, data: str | None = None, data_dir: Path | None = None) -> Advised:
+def advise_folder(
+    folder: Path | str, *, data: str | None = None, data_dir: Path | None = None, budget: int | None = None
+) -> Advised:
     """Return a run's facts and the advice on it; of a climb, those of the first run of its last step.
 
     >>> print(advise_folder("runs/mine"))  # doctest: +SKIP
@@ -63,6 +67,7 @@ def advise_folder(folder: Path | str, *, data: str | None = None, data_dir: Path
         folder: of a run or a climb.
         data: what it was trained on, by name or path; None takes what the run says.
         data_dir: folder that holds data of the catalogue.
+        budget: parameters that nets of the advice stay below; None takes a climb's own, and no limit for a run.
 
     Raises:
         RunError: if the folder holds no run, a damaged one, one that was stopped and can go on, or one of other images.
@@ -71,23 +76,38 @@ def advise_folder(folder: Path | str, *, data: str | None = None, data_dir: Path
     from stepladder.data import load
     from stepladder.runs import read_experiment
 
-    subject = find_subject(Path(folder))
+    subject = find_subject(Path(folder), budget)
     dataset = load(data or read_experiment(subject.run).data, data_dir=data_dir)
-    return advised(subject, dataset)
+    return advised(subject, dataset, given_data(data=data, data_dir=data_dir))
 
 
-def advised(subject: Subject, dataset: Dataset) -> Advised:
-    """Return the facts of what is advised on, and the advice."""
+def given_data(*, data: str | None, size: str | None = None, data_dir: Path | None = None) -> tuple[str, ...]:
+    """Return the options that say where the data is, as they were given; empty where none was."""
+    options = {"--data": data, "--size": size, "--data-dir": data_dir}
+    return tuple(word for name, value in options.items() if value is not None for word in (name, str(value)))
+
+
+def advised(subject: Subject, dataset: Dataset, given: tuple[str, ...] = ()) -> Advised:
+    """Return the facts of what is advised on, and the advice, whose commands have the options that were given."""
     from stepladder.diagnosis import diagnose
 
     facts = replace(
-        diagnose(subject.run, dataset), undecided=subject.undecided, seeds=subject.seeds, command=subject.command
+        diagnose(subject.run, dataset),
+        undecided=subject.undecided,
+        seeds=subject.seeds,
+        command=subject.command,
+        budget=subject.budget,
+        given=given,
     )
     return Advised(facts, tuple(advise_on(facts)))
 
 
-def find_subject(folder: Path) -> Subject:
+def find_subject(folder: Path, budget: int | None = None) -> Subject:
     """Return what a folder asks advice on: its own run, or the first run of what its climb's last step took.
+
+    Args:
+        folder: of a run or a climb.
+        budget: parameters that nets of the advice stay below; None takes a climb's own.
 
     Raises:
         RunError: if a climb's facts are damaged, of a later format, or without a finished step.
@@ -97,30 +117,39 @@ def find_subject(folder: Path) -> Subject:
     from stepladder.predict import run_folder
 
     if not (folder / ascent_facts.DECISIONS).is_file():
-        return Subject(run_folder(folder))
+        return Subject(run_folder(folder), budget=budget)
     facts = ascent_facts.read(folder)
     for step in reversed(facts["steps"]):
         taken = next((one for one in step["candidates"] if one["name"] == step["taken"]), step["candidates"][0])
         runs = [folder / "runs" / name for name in taken.get("runs", ())]
         if runs and (runs[0] / "result.json").is_file():
-            seeds = int(step.get("seeds", facts["seeds"]))
-            return Subject(runs[0], _left_open(step), seeds, str(facts["command"]))
+            decision = _left_open(step)
+            # Where a second look was taken, its seeds are those that the difference was judged by.
+            seeds = int((decision or {}).get("seeds") or step.get("seeds") or facts["seeds"])
+            limit = facts["goal"]["budget"] if budget is None else budget
+            return Subject(runs[0], _told(step, decision), seeds, str(facts["command"]), limit)
     raise RunError(
         "no step of this climb is finished", given=str(folder), repair="start its command again to go on with it"
     )
 
 
-def _left_open(step: dict[str, Any]) -> str:
-    """Return what a step left open; empty where it took something or everything was clear."""
+def _left_open(step: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the decision on the best of what a step left open, with its candidate's name.
+
+    None where the step took something, everything was clear, or what is open is a loss if anything.
+    """
     if step["taken"] != step["candidates"][0]["name"]:
+        return None
+    decisions = [one["decision"] | {"name": one["name"]} for one in step["candidates"] if one.get("decision")]
+    open_ones = [one for one in decisions if one["verdict"] == "undecided" and one["points"] > 0]
+    return max(open_ones, key=lambda one: float(one["points"]), default=None)
+
+
+def _told(step: dict[str, Any], decision: dict[str, Any] | None) -> str:
+    if decision is None:
         return ""
-    open_ones = [one for one in step["candidates"] if one.get("decision") and one["decision"]["verdict"] == "undecided"]
-    if not open_ones:
-        return ""
-    best = max(open_ones, key=lambda one: float(one["decision"]["points"]))
-    decision = best["decision"]
     return (
-        f"the step '{step['title']}' was left open: {best['name']} gains {decision['points']:+.2f} points, "
+        f"the step '{step['title']}' was left open: {decision['name']} gains {decision['points']:+.2f} points, "
         f"{decision['low']:+.2f} to {decision['high']:+.2f}"
     )
 

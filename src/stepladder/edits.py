@@ -120,7 +120,8 @@ def with_activations(net: Net) -> Net:
 def with_average(net: Net, image: Shape) -> Net | None:
     """Return the net with global average pooling and one layer in place of everything from the flattening on.
 
-    None if it flattens nothing, or no convolution made the maps: the average of a bare image tells only how bright it is.
+    None if it flattens nothing, or no convolution made the maps: the average of a bare image only tells how bright it
+    is.
     """
     flat = next((index for index, layer in enumerate(net.layers) if isinstance(layer, Flatten)), None)
     last = _last_weighted(net.layers)

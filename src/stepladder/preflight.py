@@ -38,6 +38,8 @@ _FEW = 10
 """Images below which a class can hardly be learned."""
 _UNEVEN = 10
 """Times as many images as the smallest class has, from which on accuracy says little."""
+_MOST_OF_IT = 0.5
+"""Share of what there is to know beyond the largest class that labels without information surely do not give."""
 _STANDARD_ERRORS = 4
 """How many standard errors are no chance any more: one false alarm in 30,000."""
 
@@ -96,7 +98,8 @@ def preflight(
     - ``one batch``: at most 64 images, without augmentation, dropout, weight decay or label smoothing, are learned by
       heart: all are right, and the loss is below 0.25, within 300 steps.
     - ``blank images``: after 100 steps of at most 256 images the net does clearly better than one that is trained
-      alike on blank images, and that one no better than always naming the largest class.
+      alike on blank images, and that one no better than always naming the largest class. Where too few images are
+      held out to tell, it passes and says so.
 
     Args:
         experiment: what is to be trained.
@@ -253,8 +256,12 @@ def _blank_images(seeing: Attempt, blind: Attempt, share: float, is_memorised: b
     difference = seeing.accuracy - blind.accuracy
     doubt = _STANDARD_ERRORS * sqrt(_variance(seeing) + _variance(blind))
     is_blind = blind.accuracy <= share + _STANDARD_ERRORS * sqrt(share * (1 - share) / blind.count) + 1e-9
-    passed = seeing.is_finite and difference > doubt and is_blind
-    if passed:
+    # So few images are held out that no net could show what it knows, or this one showed more than half of it.
+    too_few = is_memorised and (doubt > 1 - share or doubt >= difference > _MOST_OF_IT * (1 - share))
+    passed = seeing.is_finite and is_blind and (difference > doubt or too_few)
+    if passed and difference <= doubt:
+        meaning = f"{seeing.count} held-out images are too few to tell what the net knows from the images"
+    elif passed:
         meaning = "what the net knows, it knows from the images"
     elif not seeing.is_finite:
         meaning = "the loss became no number: the learning rate is too high; stepladder rates finds one"

@@ -31,6 +31,12 @@ def advise(
             help="Also write the training images whose labels are doubted: number from 0, label, suggested label.",
         ),
     ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            help="Trainable parameters that nets of the advice stay below. Default: the climb's; of a run no limit."
+        ),
+    ] = None,
     format: TableFormat = "text",
     data_dir: DataDir = None,
 ) -> None:
@@ -40,9 +46,9 @@ def advise(
     from stepladder.runs import read_experiment
 
     check_known("format", format, module.STYLES)
-    subject = module.find_subject(folder)
+    subject = module.find_subject(folder, budget)
     dataset = load(data or read_experiment(subject.run).data, data_dir, new_console(format), size)
-    found = module.advised(subject, dataset)
+    found = module.advised(subject, dataset, module.given_data(data=data, size=size, data_dir=data_dir))
     if doubtful is not None:
         write_text(doubtful, module.doubtful_table(found.facts))
         print(doubtful, file=sys.stderr)

@@ -78,7 +78,7 @@ def rates(
             f"rate from {found.rates[0]:g} to {found.rates[-1]:.2g}\n",
         )
         say(console, render(found))
-        words = [what, *_given(data, size, seed, protocol, settings)]
+        words = [what, *_given(data, size, data_dir, seed, protocol, settings)]
         chosen = [f"{name}={value:g}" for name, value in found.settings.items()]
         command = ["stepladder", "train", *words, *(word for one in chosen for word in ("--set", one))]
         say(console, f"\nto train with it: {shlex.join([*command, '--run'])} FOLDER")
@@ -143,10 +143,15 @@ def _column(power: float, first: float, last: float) -> int:
 
 
 def _given(
-    data: str | None, size: str | None, seed: int | None, protocol: str | None, settings: list[str] | None
+    data: str | None,
+    size: str | None,
+    data_dir: Path | None,
+    seed: int | None,
+    protocol: str | None,
+    settings: list[str] | None,
 ) -> list[str]:
     """Return the options that say what is trained, as they were given, without the rates that are replaced."""
-    options = {"--data": data, "--size": size, "--seed": seed, "--protocol": protocol}
+    options = {"--data": data, "--size": size, "--data-dir": data_dir, "--seed": seed, "--protocol": protocol}
     words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
     kept = [one for one in settings or () if one.partition("=")[0].strip() not in ("learning_rate", "matrix_rate")]
     return words + [word for one in kept for word in ("--set", one)]

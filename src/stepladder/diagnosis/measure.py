@@ -111,6 +111,7 @@ def diagnose(folder: Path, dataset: Dataset, *, with_range_test: bool = True) ->
         ),
         range_test=_range_test(experiment, dataset) if with_range_test else None,
         seconds=ended.seconds,
+        validation=None if dataset.validation is None else len(dataset.validation),
     )
 
 

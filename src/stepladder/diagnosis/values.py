@@ -201,6 +201,8 @@ class Facts:
         seeds: of a climb: runs of each candidate; 1 for a run.
         command: of a climb: the command that made it.
         budget: parameters that changed nets have to stay below; None if there is no limit.
+        given: options that say where the data is, as they were given; empty takes what the run says.
+        validation: images of the data's own validation split; None where it has none.
     """
 
     folder: str
@@ -231,6 +233,8 @@ class Facts:
     command: str = ""
     budget: int | None = None
     largest: float = 0.0
+    given: tuple[str, ...] = ()
+    validation: int | None = None
 
     @property
     def guess(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Literal
@@ -130,13 +130,22 @@ def with_net(facts: Facts, net: Net) -> Experiment:
 
 def advice(facts: Facts, technique: str, change: Experiment, **rest: Any) -> Advice:
     """Return the advice for a changed experiment, with its command line."""
-    return Advice(technique=technique, change=change, command=train_command(change, facts.folder, technique), **rest)
+    return Advice(
+        technique=technique, change=change, command=train_command(change, facts.folder, technique, facts.given), **rest
+    )
 
 
-def train_command(experiment: Experiment, folder: str, technique: str) -> str:
-    """Return the ``stepladder train`` command line of an experiment, in a run folder beside the one advised on."""
+def train_command(experiment: Experiment, folder: str, technique: str, given: Sequence[str] = ()) -> str:
+    """Return the ``stepladder train`` command line of an experiment, in a run folder beside the one advised on.
+
+    Args:
+        experiment: what is to be trained.
+        folder: of the run advised on.
+        technique: what the new folder is called after.
+        given: options that say where the data is, as they were given.
+    """
     place = PurePath(folder)
-    words = ["stepladder", "train", experiment.net, "--data", experiment.data]
+    words = ["stepladder", "train", experiment.net, *_data(experiment, given)]
     if experiment.protocol != "reference":
         words += ["--protocol", experiment.protocol]
     if experiment.holdout_size != Experiment.model_fields["holdout_size"].default:
@@ -147,6 +156,20 @@ def train_command(experiment: Experiment, folder: str, technique: str) -> str:
         words += ["--set", f"{name}={value}"]
     words += ["--run", str(place.with_name(f"{place.name}-{technique.replace(' ', '-')}")) if place.name else technique]
     return shlex.join(words)
+
+
+def preflight_command(experiment: Experiment, given: Sequence[str] = ()) -> str:
+    """Return the command line that draws the first inputs of an experiment, each with its label."""
+    words = ["stepladder", "preflight", experiment.net, *_data(experiment, given)]
+    if experiment.protocol != "reference":
+        words += ["--protocol", experiment.protocol]
+    for name, value in settings(experiment):
+        words += ["--set", f"{name}={value}"]
+    return shlex.join([*words, "--sheet", "inputs.png"])
+
+
+def _data(experiment: Experiment, given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(given) if "--data" in given else ("--data", experiment.data, *given)
 
 
 def settings(experiment: Experiment) -> list[tuple[str, str]]:

@@ -51,7 +51,9 @@ def confused_pair(facts: Facts) -> Iterable[Advice]:
         effect=(0.0, round(_MOST_SHARE * 100 * count / facts.holdout.count, 2)),
         cost="a look at the images",
         change=None,
-        command=shlex.join(["stepladder", "draw", facts.folder, "--kind", "errors", "--output", "errors.png"]),
+        command=shlex.join(
+            ["stepladder", "draw", facts.folder, "--kind", "errors", *facts.given, "--output", "errors.png"]
+        ),
     )
 
 

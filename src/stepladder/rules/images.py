@@ -7,7 +7,18 @@ from collections.abc import Iterable
 
 from stepladder.diagnosis.neighbours import TRUSTED
 from stepladder.diagnosis.values import AugmentationEffect, Facts
-from stepladder.rules.base import Advice, Rule, accuracy, advice, is_at_chance, off_scale, room, shares, with_recipe
+from stepladder.rules.base import (
+    Advice,
+    Rule,
+    accuracy,
+    advice,
+    is_at_chance,
+    off_scale,
+    preflight_command,
+    room,
+    shares,
+    with_recipe,
+)
 
 OUTVOTED = 0.04
 """Share of the labels that their neighbours outvote from which labels are doubted: 1.6% are on the MNIST sample as it
@@ -42,12 +53,13 @@ def no_information(facts: Facts) -> Iterable[Advice]:
     learned = "" if facts.train is None else f", though it knows {facts.train.accuracy:.1f}% of the training images"
     held = "nothing" if judged is None else f"{judged.accuracy:.1f}%"
     yield _of_labels(
-        facts,
         title="Check that labels belong to their images",
         evidence=f"The nearest neighbours of an image give its label in {facts.labels.neighbours:.1f}% of cases and "
         f"the net reaches {held}{learned}; who always names the largest class is right in {facts.guess:.1f}%.",
         why="Without information in the labels nothing about the net or the recipe matters.",
         effect=shares(facts, 0.3, 1.0),
+        # Neighbours that know nothing doubt no single label; a sheet shows the images beside their labels.
+        command=preflight_command(facts.experiment, facts.given),
     )
 
 
@@ -64,13 +76,13 @@ def doubtful(facts: Facts) -> Iterable[Advice]:
     share = max(labels.outvoted, labels.both)
     named = f"{labels.both:.1%} are given another class by both" if labels.both else "the net learned them by heart"
     yield _of_labels(
-        facts,
         title="Check doubtful labels",
         evidence=f"Of {labels.count:,} training images {labels.outvoted:.1%} have another label than 8 of their 10 "
         f"nearest neighbours, the net contradicts {labels.contradicted:.1%} with a probability of 0.9 or more, and "
         f"{named}.",
         why="A wrong label teaches the wrong thing in training and counts as a mistake where it is held out.",
         effect=(0.0, round(min(200 * share, room(facts)), 2)),
+        command=shlex.join(["stepladder", "advise", facts.folder, *facts.given, "--doubtful", "doubtful.csv"]),
     )
 
 
@@ -90,7 +102,7 @@ def _learned_by_heart(facts: Facts) -> bool:
     )
 
 
-def _of_labels(facts: Facts, *, title: str, evidence: str, why: str, effect: tuple[float, float]) -> Advice:
+def _of_labels(*, title: str, evidence: str, why: str, effect: tuple[float, float], command: str) -> Advice:
     return Advice(
         technique="labels",
         title=title,
@@ -100,7 +112,7 @@ def _of_labels(facts: Facts, *, title: str, evidence: str, why: str, effect: tup
         effect=effect,
         cost="a look at the images",
         change=None,
-        command=shlex.join(["stepladder", "advise", facts.folder, "--doubtful", "doubtful.csv"]),
+        command=command,
         kind="alarm",
     )
 
