@@ -1,7 +1,7 @@
 """A step of a climb as ``stepladder.trials`` takes it, over many simulated steps at once: for benchmarks/decisions.py.
 
-All candidates with one seed, the hopeless given up; the others with all seeds, judged at half of the level; if none is
-kept, the two undecided ones that seem to gain most with as many seeds again, judged at the other half.
+All candidates with one seed, the hopeless given up; the others with all seeds; if none is kept, the two undecided ones
+that seem to gain most with as many seeds again. Each look has its level.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import numpy
 
 from decision_worlds import Batch
 from stepladder.decide import LEVEL, WORTHWHILE
+from stepladder.looks import LEVEL_OF_A_LOOK, second_level
 from stepladder.noise import RUN_SPREAD, noise
 
 _LOOKED_AT_AGAIN = 2
@@ -17,7 +18,7 @@ _LOOKED_AT_AGAIN = 2
 
 def holm(
     chances: numpy.ndarray,
-    level: float = LEVEL,
+    level: float | numpy.ndarray = LEVEL,
     running: numpy.ndarray | None = None,
     weights: numpy.ndarray | None = None,
 ) -> tuple[numpy.ndarray, numpy.ndarray]:
@@ -25,7 +26,7 @@ def holm(
 
     Args:
         chances: p-values, of shape (steps, candidates).
-        level: of all candidates together.
+        level: of all candidates together; of shape (steps, 1) where it differs from step to step.
         running: those that are not running cannot pass, and the others share the level.
         weights: each candidate's share of the level relative to the others'; 1 where it is not given.
     """
@@ -33,7 +34,7 @@ def holm(
         running = numpy.ones(chances.shape, dtype=bool)
     weights = running * (1.0 if weights is None else weights)
     scaled = numpy.where(running, chances / numpy.where(running, weights, 1.0), numpy.inf)
-    levels = numpy.full(chances.shape, level)
+    levels = numpy.broadcast_to(level, chances.shape).copy()
     passed = numpy.zeros(chances.shape, dtype=bool)
     left, passing = weights.sum(-1, keepdims=True), numpy.ones((len(chances), 1), dtype=bool)
     order = scaled.argsort(-1, kind="stable")
@@ -64,6 +65,7 @@ def climbed(batch: Batch, candidates: list[int], seeds: int, count: int, joined:
         joined: number of the one that stands for those that seem to gain, joined; None for a step without.
     """
     running = not_hopeless(batch, candidates, count)
+    many = running.sum(-1)
     weights = numpy.ones(running.shape)
     if joined is not None:
         answers = batch.answers[:, candidates, :seeds]
@@ -72,11 +74,12 @@ def climbed(batch: Batch, candidates: list[int], seeds: int, count: int, joined:
         weights = numpy.concatenate([weights, numpy.full((len(weights), 1), float(len(candidates)))], -1)
         candidates = [*candidates, joined]
     first = noise(batch.answers[:, candidates, :seeds], batch.wrong(seeds)[:, candidates], count)
-    kept, levels = holm(first.chance(), LEVEL / 2, running, weights)
+    kept, levels = holm(first.chance(), LEVEL_OF_A_LOOK, running, weights)
     # Dropped: by the same interval surely worth less than is worthwhile.
     dropped = first.difference + first.half(levels) < WORTHWHILE / 100
     open_ones = running & ~kept & ~dropped & (first.difference > 0) & ~kept.any(-1, keepdims=True)
     ranks = numpy.where(open_ones, -first.difference, numpy.inf).argsort(-1, kind="stable").argsort(-1, kind="stable")
     again = open_ones & (ranks < _LOOKED_AT_AGAIN)
     second = noise(batch.answers[:, candidates, : 2 * seeds], batch.wrong(2 * seeds)[:, candidates], count)
-    return numpy.asarray(kept | holm(second.chance(), LEVEL / 2, again, weights)[0])
+    level = numpy.array([second_level(int(number)) for number in many])[:, None]
+    return numpy.asarray(kept | holm(second.chance(), level, again, weights)[0])

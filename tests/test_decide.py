@@ -22,7 +22,7 @@ from stepladder.compare import by_image
 from stepladder.data import Dataset
 from stepladder.decide import Candidate, Correctness, Decision, choose, decide, is_hopeless
 from stepladder.errors import RunError, SpecError
-from stepladder.looks import first_to_stand, is_given_up, look, worth_more_seeds
+from stepladder.looks import LEVEL_OF_A_LOOK, first_to_stand, is_given_up, look, second_level, worth_more_seeds
 from stepladder.noise import LONE_SPREAD, RUN_SPREAD, noise
 from stepladder.spec import Experiment
 from stepladder.train import train
@@ -335,15 +335,20 @@ def test_the_simulated_step_of_a_climb_keeps_what_the_climb_would(joined: bool) 
             left.append(replace(everyone[4], weight=4))
 
         twice = [first_seeds(one, 2) for one in left]
-        choice = look(first_seeds(plain, 2), [*twice, *lost])
+        choice = look(first_seeds(plain, 2), [*twice, *lost], LEVEL_OF_A_LOOK)
         names = {one.name for one in worth_more_seeds(first_seeds(plain, 2), [*twice, *lost], choice)}
         if names:
             looked_again += 1
-            choice = look(plain, [one for one in left if one.name in names])
+            choice = look(plain, [one for one in left if one.name in names], second_level(4 - len(lost)))
         kept = sorted(name for name, decision in choice.decisions.items() if decision.verdict == "keep")
         assert [str(number) for number in simulated[step].nonzero()[0]] == kept
     assert 5 < looked_again < steps
     assert 5 < simulated.any(-1).sum() < steps
+
+
+def test_the_second_look_is_stricter_where_there_was_much_to_choose_from() -> None:
+    assert second_level(1) == second_level(4) == LEVEL_OF_A_LOOK
+    assert second_level(8) == LEVEL_OF_A_LOOK / 2
 
 
 def test_where_nothing_stands_the_best_does_or_one_that_is_as_good_and_cheaper() -> None:

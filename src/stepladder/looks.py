@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from stepladder.decide import LEVEL, WORTHWHILE, Candidate, Choice, choose, is_hopeless, saves
 
-_LOOKS = 2
+LEVEL_OF_A_LOOK = LEVEL / 2
+_FREE = 4
+"""Candidates that the two may be chosen from without a price."""
 _LOOKED_AT_AGAIN = 2
 """Candidates of a step that may get more seeds."""
 
@@ -43,13 +45,27 @@ def is_given_up(stands: Candidate, candidate: Candidate) -> bool:
     return is_hopeless(stands.runs, candidate.runs, simpler="candidate" if simpler else "baseline")
 
 
-def look(stands: Candidate, candidates: Sequence[Candidate]) -> Choice:
-    """Return what is taken after one of the two looks, each of which has half of the chance of an error.
+def look(stands: Candidate, candidates: Sequence[Candidate], level: float) -> Choice:
+    """Return what is taken after the first or the second look.
+
+    Args:
+        stands: what the others are measured against.
+        candidates: at the second look those alone that are looked at again.
+        level: ``LEVEL_OF_A_LOOK``, or ``second_level``.
 
     Raises:
         RunError: if the runs do not have the same seeds and images.
     """
-    return choose(stands, candidates, level=LEVEL / _LOOKS)
+    return choose(stands, candidates, level=level)
+
+
+def second_level(many: int) -> float:
+    """Return the chance of an error at the second look, after a first one at so many candidates, without a joined one.
+
+    Which are looked at again is read off the first look. The more there were to choose from, the likelier it is that
+    luck chose; how often useless ones are kept was simulated (docs/decisions.md: a whole step of a climb).
+    """
+    return LEVEL_OF_A_LOOK * min(1.0, _FREE / max(many, 1))
 
 
 def worth_more_seeds(stands: Candidate, candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:

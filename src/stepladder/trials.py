@@ -13,7 +13,7 @@ from stepladder.decide import Candidate, Choice, why_it_stays
 from stepladder.errors import SpecError, TrainingError
 from stepladder.evaluate import deviation, mean, percent
 from stepladder.inspection.oneline import describe
-from stepladder.looks import first_to_stand, is_given_up, look, worth_more_seeds
+from stepladder.looks import LEVEL_OF_A_LOOK, first_to_stand, is_given_up, look, second_level, worth_more_seeds
 from stepladder.noise import Correctness
 from stepladder.notation import Net
 from stepladder.runs import FinishedRun, open_finished
@@ -157,8 +157,7 @@ class Trials:
 
         All are trained with the first seed. Those that are hopeless then are trained no more, which costs the others
         nothing: that no useless one is kept is decided on all seeds of those that are left. If that keeps none, the
-        undecided ones that seem to gain most get as many seeds again. Each of the two looks has half of the chance of
-        an error.
+        undecided ones that seem to gain most get as many seeds again; the two looks share the chance of an error.
 
         Args:
             title: of the step.
@@ -189,7 +188,7 @@ class Trials:
             self.run(title, [joined], range(effort.seeds), effort.epochs)
             tried.append(self._tried(joined, everyone[0][1], effort))
         weight = len(everyone) - 1
-        answer = _decided(title, tried, joined, weight)
+        answer = _decided(title, tried, LEVEL_OF_A_LOOK, joined, weight)
         again = [(one.name, one.trial) for one in tried if one.name in answer.worth_more_seeds]
         seeds = range(effort.seeds, 2 * effort.seeds)
         if (
@@ -203,7 +202,8 @@ class Trials:
                 self._tried((one.name, one.trial), everyone[0][1], twice) if (one.name, one.trial) in again else one
                 for one in tried
             ]
-            second = _decided(title, [one for one in tried if (one.name, one.trial) in again], joined, weight)
+            looked_at = [one for one in tried if (one.name, one.trial) in again]
+            second = _decided(title, looked_at, second_level(len(left) - 1), joined, weight)
             answer = _after_both(answer, second, tried)
         return answer
 
@@ -313,8 +313,8 @@ class Trials:
         )
 
 
-def _decided(title: str, tried: Sequence[Tried], joined: Named | None, weight: int) -> Answer:
-    """Return the answer of one of two looks, the joined candidate with its weight."""
+def _decided(title: str, tried: Sequence[Tried], level: float, joined: Named | None, weight: int) -> Answer:
+    """Return the answer of one of two looks at its level, the joined candidate with its weight."""
     able = [
         Candidate(
             name=one.name,
@@ -344,7 +344,7 @@ def _decided(title: str, tried: Sequence[Tried], joined: Named | None, weight: i
         reason = "nothing else fits here" if len(tried) == 1 else "nothing else could be trained"
         return Answer(tuple(tried), None, able[0].name, reason)
     stands, *others = able
-    choice = look(stands, others)
+    choice = look(stands, others, level)
     again = worth_more_seeds(stands, others, choice)
     names = frozenset(one.name for one in [stands, *again]) if again else frozenset()
     return Answer(tuple(tried), choice, choice.taken, choice.reason, names)
