@@ -109,7 +109,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "five times too few epochs",
         ("epochs",),
-        "the recipe is sound with ten epochs",
+        "the recipe is sound with eight epochs and gets two; the measured rows keep the name that was first given",
         recipe={"epochs": 2},
     ),
     Fault(

@@ -74,6 +74,13 @@ def test_tiny_steps_raise_the_rate() -> None:
     assert (told.technique, told.title) == ("learning rate", "Raise the learning rate to 0.05")
 
 
+def test_muons_rate_for_matrices_moves_in_proportion() -> None:
+    slow = facts(recipe={"optimiser": "muon", "learning_rate": 0.001, "matrix_rate": 0.0004}, train=81.0, holdout=80.0)
+    change = first(replace(slow, first=(state(update=0.004),) * 2)).change
+    assert change is not None
+    assert (change.recipe.learning_rate, change.recipe.matrix_rate) == (0.05, 0.02)
+
+
 def test_no_rate_is_high_enough_where_the_signal_fades() -> None:
     deep = facts(
         net="[ReLU] 8C3p1 8C3p1 8C3p1 MP2 8C3p1 8C3p1 8C3p1 GAP 10C1",

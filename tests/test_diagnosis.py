@@ -245,6 +245,20 @@ def test_flips_and_turns_at_their_limit() -> None:
     assert at_limit("shift", 1, two)[:, 0, 1, 1].tolist() == [0, 8], "one way, then the other"
 
 
+def test_the_other_direction_of_a_kept_confusion_is_kept_however_rare() -> None:
+    pairs = [(one, one + 6) for one in range(6)] + [(one, (one + 1) % 6) for one in range(6)]
+    labels = [label for label, _ in pairs for _ in range(3)] + [6]
+    predicted = [other for _, other in pairs for _ in range(3)] + [0]
+    found = confused(numpy.array(predicted), numpy.array(labels), tuple("abcdefghijkl"))
+    assert [(one.label, one.predicted, one.count) for one in found[10:]] == [("g", "a", 1)]
+
+
+def test_features_of_many_images_are_those_of_each() -> None:
+    images = torch.randint(0, 256, (1_100, 1, 20, 20), dtype=torch.uint8)
+    whole = torch.nn.functional.avg_pool2d(images.float() / 255, 2, ceil_mode=True).flatten(1)
+    assert torch.equal(neighbours.features(images), whole)
+
+
 def test_confusions_count_pairs_of_classes() -> None:
     found = confused(numpy.array([0, 1, 1, 2, 0]), numpy.array([0, 2, 2, 2, 1]), ("a", "b", "c"))
     assert [(one.label, one.predicted, one.count, one.of) for one in found] == [("c", "b", 2, 3), ("b", "a", 1, 1)]

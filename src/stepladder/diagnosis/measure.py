@@ -223,7 +223,10 @@ def _score(outputs: torch.Tensor, labels: torch.Tensor) -> Score:
 
 
 def confused(predicted: Any, labels: Any, classes: Sequence[str]) -> tuple[Confusion, ...]:
-    """Return the pairs of classes that were taken for each other, the most frequent first; at most ten."""
+    """Return the pairs of classes that were taken for each other, the most frequent first.
+
+    At most ten, and the other directions of the same pairs.
+    """
     table = numpy.zeros((len(classes), len(classes)), dtype=int)
     numpy.add.at(table, (labels, predicted), 1)
     pairs = [
@@ -232,9 +235,12 @@ def confused(predicted: Any, labels: Any, classes: Sequence[str]) -> tuple[Confu
         for other in range(len(classes))
         if label != other and table[label, other]
     ]
+    pairs.sort()
+    kept = {(label, other) for _, label, other in pairs[:_PAIRS]}
     return tuple(
         Confusion(classes[label], classes[other], -count, int(table[label].sum()))
-        for count, label, other in sorted(pairs)[:_PAIRS]
+        for count, label, other in pairs
+        if (label, other) in kept or (other, label) in kept
     )
 
 

@@ -30,12 +30,15 @@ class Votes:
 
 def features(pixels: torch.Tensor) -> torch.Tensor:
     """Return images, uint8 of shape (N, C, H, W), as float vectors: shrunk, so that small shifts weigh less."""
-    scaled = pixels.to(torch.float32) / 255
-    rows, columns = scaled.shape[-2:]
+    rows, columns = pixels.shape[-2:]
     factor = max(1, -(-max(rows, columns) // _LARGEST_SIDE))
-    if factor > 1:
-        scaled = functional.avg_pool2d(scaled, factor, ceil_mode=True)
-    return scaled.flatten(1)
+    found = []
+    for piece in torch.split(pixels, _PIECE):  # as floats all images at once would take four times their bytes
+        scaled = piece.to(torch.float32) / 255
+        if factor > 1:
+            scaled = functional.avg_pool2d(scaled, factor, ceil_mode=True)
+        found.append(scaled.flatten(1))
+    return torch.cat(found)
 
 
 def votes(reference: torch.Tensor, labels: torch.Tensor, asked: torch.Tensor, classes: int, *, own: bool) -> Votes:

@@ -18,6 +18,7 @@ from stepladder.rules.base import (
     with_recipe,
 )
 from stepladder.rules.signal import fades
+from stepladder.spec import Experiment
 
 LARGEST_UPDATE = 10.0
 """Times its weights that a first step may move a layer, in the median over layers: sound runs lie below 1."""
@@ -51,7 +52,7 @@ def too_high(facts: Facts) -> Iterable[Advice]:
     yield advice(
         facts,
         "learning rate",
-        with_recipe(facts, learning_rate=better),
+        _with_rate(facts, better),
         title=f"Lower the learning rate to {better:g}",
         evidence=f"{_sentence(reasons)}; it reaches {accuracy(facts)}.",
         where="the recipe",
@@ -81,7 +82,7 @@ def dead(facts: Facts) -> Iterable[Advice]:
     yield advice(
         facts,
         "learning rate",
-        with_recipe(facts, learning_rate=better),
+        _with_rate(facts, better),
         title=f"Lower the learning rate to {better:g}",
         evidence=f"In {worst.layer} {worst.dead:.0%} of the channels are 0 for every image of a batch; "
         f"{started.get(worst.layer) or 0:.0%} were at the start. The net reaches {accuracy(facts)}.",
@@ -114,7 +115,7 @@ def too_low(facts: Facts) -> Iterable[Advice]:
     yield advice(
         facts,
         "learning rate",
-        with_recipe(facts, learning_rate=better),
+        _with_rate(facts, better),
         title=f"Raise the learning rate to {better:g}",
         evidence=f"{_sentence(reasons)}; it reaches {accuracy(facts)}.",
         where="the recipe",
@@ -123,6 +124,14 @@ def too_low(facts: Facts) -> Iterable[Advice]:
         cost="none",
         kind="alarm",
     )
+
+
+def _with_rate(facts: Facts, rate: float) -> Experiment:
+    recipe = facts.experiment.recipe
+    if recipe.optimiser != "muon":
+        return with_recipe(facts, learning_rate=rate)
+    # Muon's rate for matrices keeps its proportion, as in the range test.
+    return with_recipe(facts, learning_rate=rate, matrix_rate=rounded(rate * recipe.matrix_rate / recipe.learning_rate))
 
 
 def _update(facts: Facts) -> float | None:
