@@ -40,6 +40,13 @@ def test_a_gap_without_augmentation_is_an_idea_and_no_alarm() -> None:
     assert "a gap of 1.5 points" in told.evidence
 
 
+def test_near_the_top_a_small_gap_is_a_good_part_of_what_is_left() -> None:
+    (told,) = (one for one in advise(facts(recipe={"augmentation": {}}, train=99.7, holdout=99.4)))
+    assert (told.technique, told.kind) == ("augmentation", "idea")
+    assert told.effect == (0.0, 0.21)
+    assert advise(facts(recipe={"augmentation": {}}, train=99.5, holdout=99.4)) == []
+
+
 def test_a_gap_of_many_points_is_an_alarm() -> None:
     assert alarms(facts(recipe={"augmentation": {}}, train=99.6, holdout=90.0)) == ["augmentation"]
 

@@ -16,6 +16,8 @@ OVERFITS = 4.0
 """Points between training and holdout from which overfitting is an alarm; sound nets on a few thousand images show up
 to 1.6."""
 _SOME = 0.5
+_PART = 0.25
+"""Points of a gap from which something against it is an idea, or, near the top, its part of what is left to gain."""
 _DECAY = 0.02
 """Weight decay from which it outweighs what is learned, at usual rates; 0.0005 is common."""
 _MILD = {"rotation": 7.0, "shift": 1.0, "scale": 0.1}
@@ -103,7 +105,7 @@ def overfitting(facts: Facts) -> Iterable[Advice]:
     Proposes rotation by 7°, shift by 1 px, scale by 10%.
     """
     gap = facts.gap
-    if gap is None or gap < _SOME or facts.train is None or facts.holdout is None:
+    if gap is None or facts.train is None or facts.holdout is None or gap < min(_SOME, _PART * room(facts)):
         return
     if is_at_chance(facts, facts.holdout.accuracy) or not facts.experiment.recipe.augmentation.is_none:
         return
