@@ -16,6 +16,7 @@ BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 _SEEDS = (1, 2, 3, 5, 10)
 _EFFECTS = (0.1, 0.2, 0.3, 0.5)
 _COUNTS = (1_000, 10_000)
+_FIRST_LOOKS = (2, 3)
 
 Rows = list[dict[str, Any]]
 
@@ -85,6 +86,11 @@ def figures(rows: Rows) -> str:
         "",
         *_by_seeds("Useful kept", _power(rows, 10_000)),
         *_sentences(rows),
+        "A whole step of a climb: what one seed shows to be hopeless is given up, and where nothing is kept, two get "
+        "as many seeds again. How often any useless one is kept (the highest of the worlds, on 1,000 and on 10,000 "
+        "images), and how often one that is worth something is found, alone / beside three useless ones, on 10,000:",
+        "",
+        *_climbs(rows, 10_000),
         "The rules that were compared, on 10,000 images, one candidate: useless kept / one worth 0.2 points kept, in "
         "percent.",
         "",
@@ -129,6 +135,25 @@ def _sentences(rows: Rows) -> list[str]:
         f"of four useless ones beside the same two is kept in at most {worst_freed:.1f}%.",
         "",
     ]
+
+
+def _climbs(rows: Rows, count: int) -> list[str]:
+    """Return the table of what a climb's two looks keep."""
+    cases = dict.fromkeys((row["candidates"], row.get("joined")) for row in _only(rows, what="useless kept by a climb"))
+    lines = []
+    for many, joined in cases:
+        at = {"what": "useless kept by a climb", "candidates": many, "joined": joined}
+        name = f"useless kept: {many} candidate{'s' if many > 1 else ''}{', and some of them joined' if joined else ''}"
+        lines.append([name, *(f"{highest(rows, seeds=seeds, **at):.1f}" for seeds in _FIRST_LOOKS)])
+    for world in _worlds(rows):
+        for effect in _EFFECTS:
+            at = {"what": "kept by a climb", "world": world, "effect": effect, "images": count}
+            cells = [
+                " / ".join(f"{_one(rows, seeds=seeds, candidates=many, **at):.0f}" for many in (1, 4))
+                for seeds in _FIRST_LOOKS
+            ]
+            lines.append([f"{world}, {effect:g} points", *cells])
+    return _table(["A step of a climb", *(f"{seeds} seeds, then {2 * seeds}" for seeds in _FIRST_LOOKS)], lines)
 
 
 def _span(rows: Rows, **wanted: Any) -> str:
@@ -264,6 +289,14 @@ def page(rows: Rows) -> str:
                 for count in _COUNTS
             ),
         ),
+        "## A whole step of a climb",
+        "",
+        "What one seed shows to be hopeless is given up; where nothing is kept, the two undecided ones that seem to "
+        "gain most get as many seeds again; 2.5% at each look, at the second less where more than four ran. Useless "
+        "kept: the highest of the worlds, on 1,000 and on 10,000 images. Useful kept: alone / beside three useless "
+        "ones.",
+        "",
+        *(line for count in _COUNTS for line in [f"{count:,} images:", "", *_climbs(rest, count)]),
         "## Other rules",
         "",
         "Useless kept / one worth 0.2 points kept; 10,000 images, one candidate. The bootstrap judged "

@@ -487,6 +487,8 @@ def test_the_pages_show_the_rows_and_the_rows_keep_the_promise() -> None:
     assert len(useless) == 4 * 2 * 5 * 2  # worlds, images, seeds, one candidate or four
     useless += [row for row in rows if row.get("what") == "useless kept, losers stopped"]
     assert len(useless) == 4 * 2 * 5 * 3
+    useless += [row for row in rows if row.get("what") == "useless kept by a climb"]
+    assert len(useless) == 4 * 2 * (5 * 3 + 2 * 5)  # after both looks, at 2 and at 3 seeds, of 1, 4 and 7, some joined
     for row in useless:
         assert row["of"] >= 5_000
         assert decision_pages.share(row) <= 5 + 300 * sqrt(0.05 * 0.95 / row["of"])
