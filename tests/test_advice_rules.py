@@ -88,6 +88,13 @@ def test_muons_rate_for_matrices_moves_in_proportion() -> None:
     assert (change.recipe.learning_rate, change.recipe.matrix_rate) == (0.05, 0.02)
 
 
+def test_tiny_steps_at_the_rate_of_the_range_test_are_left_alone() -> None:
+    tiny = facts(train=98.2, holdout=93.8, recipe={"learning_rate": 0.05}, first=(state(update=0.003),))
+    suggested = RangeFacts(suggested=0.02, highest=0.3, learns=True)
+    assert "learning rate" not in [one.technique for one in advise(replace(tiny, range_test=suggested))]
+    assert "learning rate" in [one.technique for one in advise(replace(tiny, range_test=None))]
+
+
 def test_no_rate_is_high_enough_where_the_signal_fades() -> None:
     deep = facts(
         net="[ReLU] 8C3p1 8C3p1 8C3p1 MP2 8C3p1 8C3p1 8C3p1 GAP 10C1",

@@ -34,7 +34,8 @@ def advise(
     budget: Annotated[
         int | None,
         typer.Option(
-            help="Trainable parameters that nets of the advice stay below. Default: the climb's; of a run no limit."
+            min=1,
+            help="Trainable parameters that nets of the advice stay below. Default: the climb's; of a run no limit.",
         ),
     ] = None,
     format: TableFormat = "text",

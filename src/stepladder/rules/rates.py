@@ -105,7 +105,9 @@ def too_low(facts: Facts) -> Iterable[Advice]:
     if facts.failure or not fits_badly(facts, 99.0) or fades(facts.first):
         return
     reasons = []
-    if update is not None and update < SMALLEST_UPDATE:
+    # Bare nets from He's weights take small steps at their best rate; then the range test knows better.
+    is_enough = tested is not None and tested.learns and tested.suggested <= rate
+    if update is not None and update < SMALLEST_UPDATE and not is_enough:
         reasons.append(f"at rate {rate:g} the first steps move the weights by {update:.1%} of their size")
     if tested is not None and tested.learns and rate < tested.suggested / BELOW_SUGGESTED:
         reasons.append(f"{rate:g} is {tested.suggested / rate:.0f} times below what the range test suggests")
