@@ -10,10 +10,8 @@ import numpy
 
 from decision_worlds import Batch
 from stepladder.decide import LEVEL, WORTHWHILE
-from stepladder.looks import LEVEL_OF_A_LOOK, second_level
+from stepladder.looks import LEVEL_OF_A_LOOK, LOOKED_AT_AGAIN, second_level
 from stepladder.noise import RUN_SPREAD, noise
-
-_LOOKED_AT_AGAIN = 2
 
 
 def holm(
@@ -79,7 +77,7 @@ def climbed(batch: Batch, candidates: list[int], seeds: int, count: int, joined:
     dropped = first.difference + first.half(levels) < WORTHWHILE / 100
     open_ones = running & ~kept & ~dropped & (first.difference > 0) & ~kept.any(-1, keepdims=True)
     ranks = numpy.where(open_ones, -first.difference, numpy.inf).argsort(-1, kind="stable").argsort(-1, kind="stable")
-    again = open_ones & (ranks < _LOOKED_AT_AGAIN)
+    again = open_ones & (ranks < LOOKED_AT_AGAIN)
     second = noise(batch.answers[:, candidates, : 2 * seeds], batch.wrong(2 * seeds)[:, candidates], count)
     level = numpy.array([second_level(int(number)) for number in many])[:, None]
     return numpy.asarray(kept | holm(second.chance(), level, again, weights)[0])

@@ -9,7 +9,7 @@ from stepladder.decide import LEVEL, WORTHWHILE, Candidate, Choice, choose, is_h
 LEVEL_OF_A_LOOK = LEVEL / 2
 _FREE = 4
 """Candidates that the two may be chosen from without a price."""
-_LOOKED_AT_AGAIN = 2
+LOOKED_AT_AGAIN = 2
 """Candidates of a step that may get more seeds."""
 
 
@@ -81,4 +81,4 @@ def worth_more_seeds(stands: Candidate, candidates: Sequence[Candidate], choice:
         and choice.decisions[one.name].points > choice.decisions[one.name].needed / 2
     ]
     worth.sort(key=lambda one: -choice.decisions[one.name].points)
-    return worth[:_LOOKED_AT_AGAIN]
+    return worth[:LOOKED_AT_AGAIN]

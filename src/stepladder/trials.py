@@ -198,11 +198,9 @@ class Trials:
         ):
             self.run(f"{title}, more seeds", again, seeds, effort.epochs)
             twice = replace(effort, seeds=2 * effort.seeds)
-            tried = [
-                self._tried((one.name, one.trial), everyone[0][1], twice) if (one.name, one.trial) in again else one
-                for one in tried
-            ]
-            looked_at = [one for one in tried if (one.name, one.trial) in again]
+            looked_at = [self._tried(one, everyone[0][1], twice) for one in again]
+            by_name = {one.name: one for one in looked_at}
+            tried = [by_name.get(one.name, one) for one in tried]
             second = _decided(title, looked_at, second_level(len(left) - 1), joined, weight)
             answer = _after_both(answer, second, tried)
         return answer
