@@ -294,6 +294,21 @@ def test_pictures_are_turned_upright(orientation: int, sample: Dataset, tmp_path
     assert alike(prepare(open_picture(tmp_path / "turned.jpg"), SHAPE), prepare(paper, SHAPE)) > 0.95
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_scan_in_a_tiff_is_turned_as_any_other(
+    orientation: int, compression: str | None, sample: Dataset, tmp_path: Path
+) -> None:
+    paper = image(page(sample.test.images[3, 0]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    paper.save(tmp_path / "turned.tif", exif=exif, compression=compression)
+    paper.save(tmp_path / "turned.png", exif=exif)
+    found, expected = (numpy.asarray(open_picture(tmp_path / f"turned.{ending}")) for ending in ("tif", "png"))
+    assert found.shape == expected.shape
+    assert (found == expected).all()
+
+
 def test_of_an_animation_the_first_frame_counts(sample: Dataset, tmp_path: Path) -> None:
     first, second = (image(page(sample.test.images[index, 0])) for index in (3, 200))
     first.save(tmp_path / "two.gif", save_all=True, append_images=[second])

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
 from pathlib import Path
 
 import numpy
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from stepladder.data.pictures import UnreadablePictureError, opened, refused, upright
 from stepladder.errors import DataError
 
-# Enough for a digit that takes a twentieth of a page; JPEG files are decoded at about this size, which is fast.
+# Enough for a digit that takes a twentieth of a page.
 _LONGEST_SIDE = 1600
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
@@ -34,19 +33,10 @@ def open_picture(path: Path) -> Image.Image:
         with warnings.catch_warnings():
             # Damaged notes inside a picture are none of the user's business as long as the pixels can be read.
             warnings.simplefilter("ignore")
-            with Image.open(path) as stored:
-                stored.draft(None, (_LONGEST_SIDE, _LONGEST_SIDE))
-                stored.load()
-                return _reduced(_opaque(_eight_bits(ImageOps.exif_transpose(stored))))
-    except UnidentifiedImageError:
-        reason = "no image format that can be read"
-    except Image.DecompressionBombError:
-        reason = "it has too many pixels"
-    except (OSError, ValueError, TypeError, SyntaxError, EOFError, IndexError, struct.error, zlib.error) as error:
-        reason = str(error).rstrip(".") or type(error).__name__
-    raise DataError(
-        "the image cannot be read", given=f"{path} ({reason})", repair="save it again as PNG or JPEG"
-    ) from None
+            with opened(path, is_alone=True) as stored:
+                return _reduced(_opaque(_eight_bits(upright(stored, _LONGEST_SIDE))))
+    except UnreadablePictureError as error:
+        raise refused(path, error) from None
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:

@@ -62,7 +62,7 @@ def look(path: Path) -> Look:
     """
     from PIL import ImageOps
 
-    with _opened(path) as stored:
+    with opened(path) as stored:
         columns, rows = stored.size
         if stored.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS:
             if stored.format == "TIFF":
@@ -99,15 +99,13 @@ def read(path: Path, size: tuple[int, int], whites: Mapping[str, float] | None =
     Raises:
         UnreadablePictureError: if the file holds no picture, or one that is damaged or too large.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     rows, columns = size
-    with _opened(path) as stored:
-        # JPEG files are decoded at about twice the size that is wanted, which is fast.
-        stored.draft(None, (2 * max(size), 2 * max(size)))
-        stored.load()
-        upright = ImageOps.exif_transpose(stored)
-        picture = opaque(eight_bits(upright, (whites or {}).get(upright.mode)))
+    with opened(path) as stored:
+        # Twice the size that is wanted leaves enough to average over.
+        turned = upright(stored, 2 * max(size))
+        picture = opaque(eight_bits(turned, (whites or {}).get(turned.mode)))
         if picture.size != (columns, rows):
             picture = picture.resize((columns, rows), Image.Resampling.LANCZOS)
         pixels = numpy.array(picture)
@@ -136,10 +134,13 @@ def as_input(path: Path, shape: tuple[int, int, int]) -> numpy.ndarray:
             warnings.simplefilter("ignore")  # damaged notes inside a picture whose pixels can be read
             pixels = read(path, (rows, columns))
     except UnreadablePictureError as error:
-        raise DataError(
-            "the image cannot be read", given=f"{path} ({error})", repair="save it again as PNG or JPEG"
-        ) from None
+        raise refused(path, error) from None
     return with_channels(pixels, channels)
+
+
+def refused(path: Path, error: UnreadablePictureError) -> DataError:
+    """Return the error for a picture by itself that cannot be read; in a data set it is left out instead."""
+    return DataError("the image cannot be read", given=f"{path} ({error})", repair="save it again as PNG or JPEG")
 
 
 def with_channels(pixels: numpy.ndarray, channels: int) -> numpy.ndarray:
@@ -219,11 +220,32 @@ def resize(images: numpy.ndarray, size: tuple[int, int]) -> numpy.ndarray:
     return found
 
 
-class _opened:  # noqa: N801 (used as a function is)
-    """A context that opens a picture and turns whatever goes wrong inside it into an UnreadablePictureError."""
+def upright(stored: Image.Image, side: int) -> Image.Image:
+    """Return the pixels of an opened picture, turned as its camera or scanner noted; of an animation, the first frame.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        stored: as ``opened`` gives it.
+        side: pixels along the longest side that are enough: JPEG files are decoded at about that size, which is fast.
+    """
+    from PIL import ImageOps
+
+    stored.draft(None, (side, side))
+    stored.load()
+    return ImageOps.exif_transpose(stored)
+
+
+class opened:  # noqa: N801 (used as a function is)
+    """A context that opens a picture and turns whatever goes wrong inside it into an UnreadablePictureError.
+
+    Args:
+        path: the file.
+        is_alone: whether it is one picture and not one of many, so that it may have twice the pixels that Pillow warns
+            of: those of large photographs.
+    """
+
+    def __init__(self, path: Path, *, is_alone: bool = False) -> None:
         self.path = path
+        self.is_alone = is_alone
 
     def __enter__(self) -> Image.Image:
         from PIL import Image
@@ -237,7 +259,7 @@ class _opened:  # noqa: N801 (used as a function is)
             self.stored.filename = ""
         columns, rows = self.stored.size
         limit = Image.MAX_IMAGE_PIXELS
-        if limit is not None and columns * rows > limit:
+        if limit is not None and columns * rows > limit and not self.is_alone:
             self.stored.close()
             raise UnreadablePictureError(_too_large(rows, columns, limit))
         return self.stored
