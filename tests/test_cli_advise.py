@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 import stepladder
@@ -79,6 +81,42 @@ def test_doubtful_labels_are_written_with_what_they_might_be(shown: dict[str, st
     rows = list(csv.DictReader(shown["doubtful"].splitlines()))
     labels = load("digits").train.labels
     assert all(row["label"] == str(labels[int(row["image"])]) != row["suggested"] for row in rows)
+
+
+def test_the_catalogues_doubtful_images_have_no_file(shown: dict[str, str]) -> None:
+    assert {row["file"] for row in csv.DictReader(shown["doubtful"].splitlines())} <= {""}
+
+
+def mislabelled_folder(root: Path) -> Path:
+    """Write 600 of scikit-learn's digits as PNG files, every fifteenth in the folder of another class."""
+    digits = load("digits").train
+    for index, (image, label) in enumerate(zip(digits.images[:600, 0], digits.labels, strict=False)):
+        is_wrong = index % 15 == 7
+        folder = root / str((label + 3) % 10 if is_wrong else label)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{index:04}-{'wrong' if is_wrong else 'right'}.png")
+    return root
+
+
+def test_of_ones_own_images_the_doubtful_files_are_named(tmp_path: Path) -> None:
+    dataset = load(str(mislabelled_folder(tmp_path / "digits")))
+    values = {
+        "net": "16C3p1 MP2 24C3 GAP 10C1",
+        "recipe": {"epochs": 8, "batch_size": 32, "schedule": {"kind": "one-cycle"}},
+        "data": dataset.name,
+        "protocol": "holdout",  # so that numbers among the images trained on are not those among all
+        "holdout_size": 100,
+    }
+    for _ in train(Experiment.read(values, "test"), dataset, tmp_path / "run", threads=1):
+        pass
+    table = tmp_path / "doubtful.csv"
+    assert advise(tmp_path / "run", "--doubtful", table).exit_code == 0
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    for row in rows:
+        with Image.open(row["file"]) as stored:
+            assert (numpy.asarray(stored) == dataset.train.images[int(row["image"]), 0]).all()
+        assert Path(row["file"]).parent.name == row["label"]
+    assert sum("wrong" in row["file"] for row in rows) > 0.8 * len(rows) > 10
 
 
 def decisions(folder: Path, run: Path, taken: str, verdict: str, gained: float) -> Path:

@@ -38,6 +38,16 @@ def test_arrays_come_back(
     assert (read_npz(path).images == pixels).all()
 
 
+def test_an_image_knows_its_place_in_the_array_when_others_were_set_aside(tmp_path: Path) -> None:
+    numpy.savez(tmp_path / "mine.npz", images=IMAGES, labels=LABELS)
+    dataset = data.load(str(tmp_path / "mine.npz"))  # a fifth of each class is for the test
+    assert dataset.origins is not None
+    for index, image in enumerate(dataset.train.images[:, 0]):
+        file, place = dataset.origins[index].split(":images[")
+        assert Path(file) == tmp_path / "mine.npz"
+        assert (image == IMAGES[int(place.removesuffix("]"))]).all()
+
+
 @pytest.mark.parametrize("keys", ["x_train y_train x_test y_test", "train_images train_labels test_images test_labels"])
 def test_npz_with_splits(keys: str, tmp_path: Path) -> None:
     arrays = (IMAGES[:20], LABELS[:20], IMAGES[20:], LABELS[20:, None])

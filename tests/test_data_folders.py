@@ -17,6 +17,7 @@ from stepladder import data
 from stepladder.commands import ascend
 from stepladder.data import decoded, own
 from stepladder.data.collection import Collection, sorted_classes
+from stepladder.data.origins import Origins
 from stepladder.data.reference import Reference, parse_size
 from stepladder.errors import DataError, SpecError
 from stepladder.proposals import propose
@@ -51,6 +52,50 @@ def test_splits_and_labels_of_a_folder(tmp_path: Path) -> None:
     first_five = sample.train.images[sample.train.labels == 5][0]
     assert (dataset.train.images[dataset.train.labels == 1][0] == first_five).all()
     assert data.short_name(dataset.name) == "digits-of-mine"
+
+
+def as_stored(path: str) -> numpy.ndarray:
+    with Image.open(path) as stored:
+        return numpy.asarray(stored)
+
+
+@pytest.mark.parametrize("splits", [True, False], ids=["with a validation split", "without any split"])
+def test_every_training_image_knows_its_file(splits: bool, tmp_path: Path) -> None:
+    folder = mnist_folder(tmp_path / "digits", splits=splits)
+    if splits:
+        shutil.move(folder / "test", folder / "val")
+        mnist_folder(folder, each=4)  # its test images once more, the first four of a class
+    (folder / ("train/5" if splits else "5") / "train0000.png").write_bytes(b"no picture, left out")
+    dataset = data.load(str(folder))
+    assert dataset.origins is not None
+    assert len(dataset.origins) == len(dataset.train)
+    for index, image in enumerate(dataset.train.images):
+        assert (as_stored(dataset.origins[index]) == image[0]).all()
+        assert Path(dataset.origins[index]).parent.name == dataset.classes[dataset.train.labels[index]]
+
+
+def test_a_csv_files_images_know_their_files_in_any_spelling(tmp_path: Path) -> None:
+    mnist_folder(tmp_path, splits=False)
+    lines = [f"{path.parent.name}\\{path.name},{path.parent.name}" for path in sorted(tmp_path.glob("*/*.png"))]
+    (tmp_path / "list.csv").write_text("\n".join(["file,label", *lines]), encoding="utf-8")
+    dataset = data.load(str(tmp_path / "list.csv"))
+    assert dataset.origins is not None
+    assert all((as_stored(dataset.origins[index]) == dataset.train.images[index, 0]).all() for index in (0, -1))
+
+
+def test_names_of_files_take_little_more_than_their_letters() -> None:
+    names = [f"cat/großes Bild {index}.jpg" for index in range(1000)]
+    found = Origins.of(names, Path("photos"))
+    assert [found[index] for index in (0, 999, -1)] == [
+        str(Path("photos", "cat", f"großes Bild {index}.jpg")) for index in (0, 999, 999)
+    ]
+    assert found.nbytes <= sum(len(name.encode()) for name in names) + 8 * len(names)
+    with pytest.raises(IndexError):
+        found[1000]
+
+
+def test_the_catalogues_images_come_from_no_file() -> None:
+    assert data.load("digits").origins is None
 
 
 def test_a_missing_test_split_is_made_and_said(tmp_path: Path) -> None:

@@ -204,14 +204,14 @@ STYLES: dict[str, Callable[[Advised], str]] = {"text": as_text, "json": as_json,
 
 
 def doubtful_table(facts: Facts) -> str:
-    """Return the training images whose labels are doubted as CSV: number from 0, label, what is suggested instead."""
+    """Return the training images whose labels are doubted as CSV: number from 0, label, what is suggested, file."""
     import csv
     import io
 
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("image", "label", "suggested"))
-    writer.writerows((one.index, one.label, one.suggested) for one in facts.labels.doubtful)
+    writer.writerow(("image", "label", "suggested", "file"))
+    writer.writerows((one.index, one.label, one.suggested, one.file) for one in facts.labels.doubtful)
     return stream.getvalue()
 
 

@@ -28,7 +28,8 @@ def advise(
         Path | None,
         typer.Option(
             metavar="FILE.csv",
-            help="Also write the training images whose labels are doubted: number from 0, label, suggested label.",
+            help="Also write the training images whose labels are doubted: number from 0, label, suggested label, and, "
+            "of one's own data, the file.",
         ),
     ] = None,
     budget: Annotated[

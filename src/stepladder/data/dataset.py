@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy
 
 from stepladder.data.duplicates import digests
+from stepladder.data.origins import Origins
 from stepladder.data.split import HOLDOUT_SEED, split_groups, split_holdout
 from stepladder.errors import DataError
 
@@ -47,6 +48,7 @@ class Dataset:
         is_handwriting: whether the images are bright strokes on black, as MNIST's are; such are shown dark on light,
             and people's own pictures are prepared as MNIST was made.
         notes: what a person should know about how it was read, one sentence each.
+        origins: where each training image comes from; None of the catalogue's, which are in no files of their own.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Dataset:
     validation: numpy.ndarray | None = None
     is_handwriting: bool = True
     notes: tuple[str, ...] = ()
+    origins: Origins | None = None
 
     @property
     def is_own(self) -> bool:

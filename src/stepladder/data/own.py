@@ -14,6 +14,7 @@ from stepladder.data.collection import Collection
 from stepladder.data.dataset import Dataset, Split
 from stepladder.data.download import Progress
 from stepladder.data.duplicates import digests, leaks, repeated
+from stepladder.data.origins import Origins
 from stepladder.data.reference import Reference
 from stepladder.errors import DataError
 
@@ -119,6 +120,7 @@ def load_own(
         validation=numpy.arange(len(assignment.train), len(whole)) if len(assignment.validation) else None,
         is_handwriting=False,
         notes=(*collection.remarks, *assignment.remarks),
+        origins=Origins.of((collection.names[index] for index in whole), path if path.is_dir() else path.parent),
     )
     digest = dataset.fingerprint[:12]
     if reference.digest not in (None, digest):

@@ -95,7 +95,8 @@ def _item(path: Path, number: int, cells: list[str], file: int, label: int, spli
             given=f"{path}, line {number}: {word}",
             repair="write train, val or test",
         )
-    return Item(path.parent / named[0].replace("\\", "/"), named[0], named[1], part)
+    name = named[0].replace("\\", "/")
+    return Item(path.parent / name, name, named[1], part)
 
 
 def _is_file(path: Path) -> bool:

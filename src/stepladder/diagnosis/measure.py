@@ -106,9 +106,7 @@ def diagnose(folder: Path, dataset: Dataset, *, with_range_test: bool = True) ->
         augmentation=effects(
             experiment.recipe.augmentation, images, dataset.classes, lambda pixels: _predicted(ended, pixels, materials)
         ),
-        labels=_labels(
-            images, outputs, _indices(experiment, dataset)[looked_at], dataset.classes, structure.ends_in_softmax
-        ),
+        labels=_labels(images, outputs, _indices(experiment, dataset)[looked_at], dataset, structure.ends_in_softmax),
         range_test=_range_test(experiment, dataset) if with_range_test else None,
         seconds=ended.seconds,
         validation=None if dataset.validation is None else len(dataset.validation),
@@ -248,9 +246,10 @@ def _labels(
     images: Images,
     outputs: torch.Tensor | None,
     indices: torch.Tensor,
-    classes: Sequence[str],
+    dataset: Dataset,
     is_softmax: bool,
 ) -> LabelFacts:
+    classes, origins = dataset.classes, dataset.origins
     vectors = neighbours.features(images.pixels)
     votes = neighbours.votes(vectors, images.labels, vectors, len(classes), own=True)
     outvoted = (votes.winner != images.labels) & (votes.count >= neighbours.AGREED)
@@ -277,7 +276,13 @@ def _labels(
         contradicted=float(contradicted.float().mean()),
         both=float(both.float().mean()),
         doubtful=tuple(
-            Doubt(int(indices[one]), classes[int(images.labels[one])], classes[int(votes.winner[one])]) for one in order
+            Doubt(
+                index=int(indices[one]),
+                label=classes[int(images.labels[one])],
+                suggested=classes[int(votes.winner[one])],
+                file="" if origins is None else origins[int(indices[one])],
+            )
+            for one in order
         ),
     )
 

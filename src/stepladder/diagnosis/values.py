@@ -130,11 +130,19 @@ class AugmentationEffect:
 
 @dataclass(frozen=True)
 class Doubt:
-    """A training image whose label is doubted: its number among all training images, from 0, and both classes."""
+    """A training image whose label is doubted.
+
+    Args:
+        index: its number among all training images, from 0.
+        label: its class as it is.
+        suggested: the class that its neighbours have.
+        file: where it comes from: a file, or a place in an array; empty of the catalogue's images.
+    """
 
     index: int
     label: str
     suggested: str
+    file: str = ""
 
 
 @dataclass(frozen=True)
