@@ -17,6 +17,7 @@ from stepladder.advised import find_subject
 from stepladder.cli import app
 from stepladder.data import load
 from stepladder.errors import RunError, StepladderError
+from stepladder.notation import Net
 from stepladder.spec import Experiment
 from stepladder.train import train
 
@@ -117,6 +118,31 @@ def test_of_ones_own_images_the_doubtful_files_are_named(tmp_path: Path) -> None
             assert (numpy.asarray(stored) == dataset.train.images[int(row["image"]), 0]).all()
         assert Path(row["file"]).parent.name == row["label"]
     assert sum("wrong" in row["file"] for row in rows) > 0.8 * len(rows) > 10
+
+
+@pytest.mark.parametrize("budget", [300, 2000, 6000])
+def test_no_net_that_is_advised_has_more_parameters_than_the_budget(
+    budget: int, run: Path, shown: dict[str, str]
+) -> None:
+    def parameters(printed: str) -> dict[str, int]:
+        changes = {one["technique"]: one["change"] for one in json.loads(printed)["advice"] if one["change"]}
+        return {name: Net.parse(change["net"]).parameters((1, 8, 8)) for name, change in changes.items()}
+
+    assert max(parameters(shown["json"]).values()) == 14752, "of twice the widths, where nothing is said of a budget"
+    bounded = advise(run, "--budget", budget, "--format", "json").stdout
+    assert parameters(bounded).keys() >= {"softmax", "epochs"}
+    assert max(parameters(bounded).values()) < budget
+    for one in json.loads(bounded)["advice"]:
+        # A longer training of a narrower net is two changes, and both are said.
+        is_narrower = one["technique"] == "epochs" and budget < 3920
+        assert ("the net narrowed to stay below" in one["where"]) == is_narrower
+        assert f"stepladder train '{one['change']['net']}'" in one["command"]
+
+
+def test_a_budget_of_no_parameters_is_refused(run: Path) -> None:
+    done = advise(run, "--budget", 0)
+    assert done.exit_code == 2
+    assert "--budget" in done.output
 
 
 def decisions(folder: Path, run: Path, taken: str, verdict: str, gained: float) -> Path:

@@ -120,19 +120,35 @@ def with_recipe(facts: Facts, **changes: Any) -> Experiment:
 
 def with_net(facts: Facts, net: Net) -> Experiment:
     """Return the experiment with another net, narrowed to the budget where there is one; unchanged if it cannot be."""
-    if facts.budget is not None:
-        narrowed = edits.fitted(net, facts.image, facts.budget)
-        if narrowed is None:
-            return facts.experiment
-        net = narrowed
-    return Experiment.read(facts.experiment.model_dump(mode="json") | {"net": str(net)}, "the advice")
+    return _within_budget(facts, _with_net(facts.experiment, net))
 
 
 def advice(facts: Facts, technique: str, change: Experiment, **rest: Any) -> Advice:
-    """Return the advice for a changed experiment, with its command line."""
+    """Return the advice for a changed experiment, with its command line.
+
+    Where the run's own net is over the budget, what changes the recipe narrows the net too, and says so.
+    """
+    within = _within_budget(facts, change)
+    if within.net != change.net:
+        rest["where"] += f"; the net narrowed to stay below {facts.budget:,} parameters"
     return Advice(
-        technique=technique, change=change, command=train_command(change, facts.folder, technique, facts.given), **rest
+        technique=technique, change=within, command=train_command(within, facts.folder, technique, facts.given), **rest
     )
+
+
+def _with_net(experiment: Experiment, net: Net) -> Experiment:
+    return Experiment.read(experiment.model_dump(mode="json") | {"net": str(net)}, "the advice")
+
+
+def _within_budget(facts: Facts, change: Experiment) -> Experiment:
+    """Return the experiment with its net narrowed to the budget; that of the facts, no change, if it cannot be."""
+    if facts.budget is None:
+        return change
+    net = Net.parse(change.net)
+    narrowed = edits.fitted(net, facts.image, facts.budget)
+    if narrowed is None:
+        return facts.experiment
+    return change if narrowed == net else _with_net(change, narrowed)
 
 
 def train_command(experiment: Experiment, folder: str, technique: str, given: Sequence[str] = ()) -> str:
