@@ -74,6 +74,24 @@ def test_a_sound_run_is_measured_as_it_was_trained(sound: Facts) -> None:
     assert sound.range_test.learns
 
 
+def test_of_uneven_classes_guessing_reaches_the_share_of_the_largest_that_is_trained_on(
+    run_of: Callable[..., Path],
+) -> None:
+    images, labels = striped_images(2000, 1)
+    small = numpy.concatenate([numpy.flatnonzero(labels == label)[:20] for label in range(10) if label != 3])
+    kept = numpy.concatenate([numpy.flatnonzero(labels == 3)[:120], small])
+    test = Split(*striped_images(50, 2))
+    uneven = Dataset("uneven", "uneven", tuple("0123456789"), Split(images[kept], labels[kept]), test, "made here")
+    found = diagnose(run_of(dataset=uneven, epochs=1), uneven, with_range_test=False)
+    assert found.train_count == 200, "100 of 300 are held out, 40 of them of the largest class"
+    assert found.largest == 40.0, "80 of 200"
+    assert found.guess == 40.0, "and not a tenth, as of ten even classes"
+
+
+def test_of_even_classes_guessing_reaches_about_a_tenth(sound: Facts) -> None:
+    assert 10 <= sound.guess == sound.largest < 13
+
+
 def test_facts_are_json(sound: Facts) -> None:
     values = json.loads(json.dumps(sound.as_values(), allow_nan=False))
     assert values["experiment"]["net"] == str(Net.parse(SOUND))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from conftest import write_mnist
 from stepladder import data
 from stepladder.cli import app
 from stepladder.commands.rates import render
 from stepladder.data import Dataset, Split
-from stepladder.errors import SpecError
+from stepladder.errors import DataError, SpecError
 from stepladder.pictures.rates import range_curve
 from stepladder.pictures.style import save
 from stepladder.range_test import RangeTest, range_test
@@ -169,6 +171,26 @@ def test_the_command_gives_its_values_as_json_and_nothing_else(tmp_path: Path) -
     values = json.loads(ran.stdout)
     assert values["settings"]["learning_rate"] == values["suggested"]
     assert len(values["rates"]) == len(values["losses"])
+
+
+def test_the_command_takes_the_data_from_the_folder_that_is_named_and_passes_it_on(tmp_path: Path) -> None:
+    folder = write_mnist(tmp_path / "my data", train=300)
+    words = ["rates", NET, "--data", "mnist", "--data-dir", str(folder), "--set", "batch_size=32", "--steps", "30"]
+    words += ["--threads", "1"]
+    ran = CliRunner().invoke(app, words)
+    assert ran.exit_code == 0, ran.output
+    last = next(line for line in ran.output.splitlines() if line.startswith("to train with it: "))
+    assert f"--data mnist --data-dir {shlex.quote(str(folder))} " in last
+    measured = json.loads(CliRunner().invoke(app, [*words, "--format", "json"]).stdout)
+    there = range_test(experiment(), data.load("mnist", data_dir=folder), steps=30, threads=1)
+    assert measured == json.loads(json.dumps(there.as_values()))
+
+
+def test_a_data_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(app, ["rates", NET, "--data", "mnist", "--data-dir", str(tmp_path / "nowhere")])
+    assert isinstance(ran.exception, DataError)
+    assert "the data folder is not there" in str(ran.exception)
+    assert str(tmp_path / "nowhere") in str(ran.exception)
 
 
 def test_bad_options_end_in_one_message() -> None:
