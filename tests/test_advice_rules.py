@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from stepladder.advice import advise
 from stepladder.commands.common import read_experiment
 from stepladder.diagnosis.values import AugmentationEffect, Confusion, Doubt, Facts, LabelFacts, RangeFacts, Score
 from stepladder.notation import Net
+from stepladder.options import given_options
 from stepladder.rules import RULES, Advice
 from stepladder.rules.base import settings, train_command
 from stepladder.spec import Experiment
@@ -416,7 +418,7 @@ def test_the_validation_split_of_the_data_is_the_holdout_and_needs_no_size() -> 
 
 def test_commands_say_where_the_data_is_as_it_was_given() -> None:
     options = "--data 'my photos' --data-dir sets"
-    given_words = ("--data", "my photos", "--data-dir", "sets")
+    given_words = given_options(data="my photos", size=None, data_dir=Path("sets"))
     pairs = (Confusion("9", "4", 18, 100), Confusion("4", "9", 10, 100))
     for told in (
         facts(recipe={"augmentation": {}}, holdout=95.0, confusions=pairs, given=given_words),

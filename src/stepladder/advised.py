@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stepladder.advice import Advice
 from stepladder.advice import advise as advise_on
 from stepladder.displayed import Displayed
+from stepladder.options import given_options
 
 if TYPE_CHECKING:
     from stepladder.data import Dataset
@@ -78,13 +79,7 @@ def advise_folder(
 
     subject = find_subject(Path(folder), budget)
     dataset = load(data or read_experiment(subject.run).data, data_dir=data_dir)
-    return advised(subject, dataset, given_data(data=data, data_dir=data_dir))
-
-
-def given_data(*, data: str | None, size: str | None = None, data_dir: Path | None = None) -> tuple[str, ...]:
-    """Return the options that say where the data is, as they were given; empty where none was."""
-    options = {"--data": data, "--size": size, "--data-dir": data_dir}
-    return tuple(word for name, value in options.items() if value is not None for word in (name, str(value)))
+    return advised(subject, dataset, given_options(data=data, data_dir=data_dir))
 
 
 def advised(subject: Subject, dataset: Dataset, given: tuple[str, ...] = ()) -> Advised:

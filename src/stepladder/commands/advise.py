@@ -45,12 +45,13 @@ def advise(
     """Look at a finished run again and say what to change: alarms first, each with evidence, effect and command."""
     from stepladder import advised as module
     from stepladder.files import write_text
+    from stepladder.options import given_options
     from stepladder.runs import read_experiment
 
     check_known("format", format, module.STYLES)
     subject = module.find_subject(folder, budget)
     dataset = load(data or read_experiment(subject.run).data, data_dir, new_console(format), size)
-    found = module.advised(subject, dataset, module.given_data(data=data, size=size, data_dir=data_dir))
+    found = module.advised(subject, dataset, given_options(data=data, size=size, data_dir=data_dir))
     if doubtful is not None:
         write_text(doubtful, module.doubtful_table(found.facts))
         print(doubtful, file=sys.stderr)

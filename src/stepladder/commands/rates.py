@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,6 +57,7 @@ def rates(
     import json
 
     from stepladder.commands.subjects import check_known
+    from stepladder.options import given_options
     from stepladder.range_test import range_test
 
     check_known("format", format, ("text", "json"))
@@ -78,10 +80,8 @@ def rates(
             f"rate from {found.rates[0]:g} to {found.rates[-1]:.2g}\n",
         )
         say(console, render(found))
-        words = [what, *_given(data, size, data_dir, seed, protocol, settings)]
-        chosen = [f"{name}={value:g}" for name, value in found.settings.items()]
-        command = ["stepladder", "train", *words, *(word for one in chosen for word in ("--set", one))]
-        say(console, f"\nto train with it: {shlex.join([*command, '--run'])} FOLDER")
+        given = given_options(data=data, size=size, data_dir=data_dir, seed=seed, protocol=protocol)
+        say(console, f"\nto train with it: {_train_command(what, given, settings or [], found)} FOLDER")
     if output is not None:
         from stepladder.files import write_bytes
         from stepladder.pictures.rates import range_curve
@@ -142,16 +142,9 @@ def _column(power: float, first: float, last: float) -> int:
     return min(max(round((power - first) / max(last - first, 1e-9) * (_WIDTH - 1)), 0), _WIDTH - 1)
 
 
-def _given(
-    data: str | None,
-    size: str | None,
-    data_dir: Path | None,
-    seed: int | None,
-    protocol: str | None,
-    settings: list[str] | None,
-) -> list[str]:
-    """Return the options that say what is trained, as they were given, without the rates that are replaced."""
-    options = {"--data": data, "--size": size, "--data-dir": data_dir, "--seed": seed, "--protocol": protocol}
-    words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
-    kept = [one for one in settings or () if one.partition("=")[0].strip() not in ("learning_rate", "matrix_rate")]
-    return words + [word for one in kept for word in ("--set", one)]
+def _train_command(what: str, given: Sequence[str], settings: Sequence[str], found: RangeTest) -> str:
+    """Return the command that trains with what was found in place of given rates, up to the folder of the run."""
+    kept = [one for one in settings if one.partition("=")[0].strip() not in ("learning_rate", "matrix_rate")]
+    chosen = [*kept, *(f"{name}={value:g}" for name, value in found.settings.items())]
+    words = [word for one in chosen for word in ("--set", one)]
+    return shlex.join(["stepladder", "train", what, *given, *words, "--run"])
