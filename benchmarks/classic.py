@@ -16,8 +16,8 @@ from typing import Any
 
 from readme import put_table
 from stepladder import facts as facts_module
+from stepladder.durations import clock
 from stepladder.files import write_text
-from stepladder.progress import clock
 from stepladder.text import accuracy
 
 GUIDE = (98.82, 99.43, 99.53)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.compare import by_seed
+from stepladder.durations import clock
 from stepladder.evaluate import deviation, mean, percent
 from stepladder.files import write_text
-from stepladder.progress import clock
 from stepladder.spec import Augmentation
 
 PAGE = Path(__file__).with_name("techniques.md")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from stepladder.durations import clock
 from stepladder.evaluate import deviation, mean, percent
-from stepladder.progress import clock
 from stepladder.questions import load
 
 DOCS = Path(__file__).parent.parent / "docs"

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepladder.commands.ascend import read_time
 from stepladder.effort import Ahead, Level, Plan, Speed
-from stepladder.errors import SpecError
 from stepladder.spec import MultiStepDecay, Recipe, StepDecay
 from stepladder.trials import with_epochs
 
@@ -139,16 +137,3 @@ def test_a_shorter_run_drops_its_rate_at_the_same_shares() -> None:
     several = Recipe(epochs=15, schedule=MultiStepDecay(at=(8, 12)))
     assert with_epochs(several, 30).schedule == MultiStepDecay(at=(16, 24))
     assert with_epochs(stepped, 15) is stepped
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("20m", 1200), ("20min", 1200), ("1h30m", 5400), ("2h", 7200)]
-)
-def test_durations(text: str, seconds: float) -> None:
-    assert read_time(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "20", "m", "-5m", "0m", "soon"])
-def test_what_is_no_duration_is_told(text: str) -> None:
-    with pytest.raises(SpecError, match="no duration"):
-        read_time(text)

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from stepladder.loop import Progress
-from stepladder.progress import clock, display
+from stepladder.progress import display
 from stepladder.runs import EpochRow, EpochTime
 from stepladder.spec import Experiment
 from stepladder.workers import EpochFinished, Finished, Job, Started, Stepped
@@ -61,10 +61,3 @@ def test_a_finished_run_makes_room_and_leaves_a_line() -> None:
         bars.show(Finished(JOBS[0]))
     assert isinstance(console.file, io.StringIO)
     assert "seed 0: With a learning-rate schedule: finished 98.76%" in console.file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
-)
-def test_durations_for_people(seconds: float, text: str) -> None:
-    assert clock(seconds) == text

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from stepladder.durations import clock
 from stepladder.layers import Shape
-from stepladder.progress import clock
 from stepladder.spec import Recipe
 from stepladder.trials import Effort, Trial
 

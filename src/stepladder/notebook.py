@@ -12,6 +12,7 @@ from html import escape
 from math import log2
 
 from stepladder.compare import Difference
+from stepladder.durations import clock
 from stepladder.evaluate import wilson
 from stepladder.inspection import diff_forms
 from stepladder.inspection.diff import Comparison as NetComparison
@@ -23,7 +24,6 @@ from stepladder.ladder import Ladder, Step
 from stepladder.layers import Layer
 from stepladder.notation import Net
 from stepladder.notebook_parts import LAYERS, QUIET, box, code, heading, quiet, table
-from stepladder.progress import clock
 from stepladder.proposals import forms
 from stepladder.proposals.propose import Proposal, Proposals
 from stepladder.results import Climb, Comparison

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
+from stepladder.durations import clock
 from stepladder.runs import guide_log
 from stepladder.workers import EpochFinished, Event, Failed, Finished, Job, Started, Stepped
 
@@ -127,13 +128,3 @@ def _bars(console: Console) -> Progress:
     columns += [TextColumn(text, table_column=Column(no_wrap=True)) for text in texts]
     columns.append(TimeRemainingColumn(compact=not wide, table_column=Column(no_wrap=True)))
     return Progress(*columns, console=console, expand=True)
-
-
-def clock(seconds: float) -> str:
-    """Return a duration for people: 45 s, 3 min 20 s, 2 h 5 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.compare import Difference, by_image
+from stepladder.durations import clock
 from stepladder.errors import RunError
 from stepladder.evaluate import percent
 from stepladder.notation import Net
-from stepladder.progress import clock
 from stepladder.runs import FinishedRun, open_finished
 
 Facts = dict[str, Any]

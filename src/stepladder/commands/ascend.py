@@ -78,9 +78,10 @@ def ascend(asked: Request) -> None:
     from stepladder import precision
     from stepladder.ascent import AscentOptions, Climber, bare_nets
     from stepladder.data import short_name
+    from stepladder.durations import clock
     from stepladder.following import AUTO, LADDER, follow
     from stepladder.ladder import Goal
-    from stepladder.progress import clock, display
+    from stepladder.progress import display
     from stepladder.questions import load as load_ladder
     from stepladder.report import write_story
     from stepladder.story import verdict
@@ -132,25 +133,6 @@ def ascend(asked: Request) -> None:
     pages = write_story(place, dataset)
     tell(f"{verdict(facts)}\nnet: {facts['net']}\nreport: {pages.html}\n        {pages.markdown}")
     tell(f"time: {clock(facts['seconds'])}")
-
-
-def read_time(text: str) -> float:
-    """Return a duration such as 20m, 90s or 1h30m in seconds.
-
-    Raises:
-        SpecError: if it is none.
-    """
-    import re
-
-    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?", text.strip().lower().replace(" ", ""))
-    seconds = (
-        sum(int(part or 0) * unit for part, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
-    )
-    if seconds <= 0:
-        raise SpecError(
-            "this is no duration", given=repr(text), repair="write hours, minutes or seconds: 1h30m, 20m, 90s"
-        )
-    return float(seconds)
 
 
 def _held_out(dataset: Dataset) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stepladder.commands.ascend import Request, ascend, asks_questions, read_time
+from stepladder.commands.ascend import Request, ascend, asks_questions
 from stepladder.commands.common import (
     PRECISION,
     Data,
@@ -21,6 +21,7 @@ from stepladder.commands.common import (
     new_console,
     say,
 )
+from stepladder.durations import read_time
 from stepladder.errors import SpecError
 
 
@@ -91,7 +92,8 @@ def climb(
     from stepladder import precision as precisions
     from stepladder.climb import ClimbOptions, plan, run
     from stepladder.data import short_name
-    from stepladder.progress import clock, display
+    from stepladder.durations import clock
+    from stepladder.progress import display
     from stepladder.report import write_report
     from stepladder.text import climb_summary
     from stepladder.workers import usable_cores

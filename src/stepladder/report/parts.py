@@ -15,10 +15,10 @@ import numpy
 from markupsafe import Markup
 from PIL import Image
 
+from stepladder.durations import clock
 from stepladder.pictures.architecture import architecture
 from stepladder.pictures.blocks import KINDS
 from stepladder.pictures.style import INK, inline_svg, mix
-from stepladder.progress import clock
 from stepladder.report import gauges
 from stepladder.text import accuracy
 

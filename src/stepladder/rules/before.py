@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from math import ceil
 
 from stepladder.diagnosis.values import Facts
+from stepladder.durations import read_time
 from stepladder.rules.base import Advice, Rule, advice
 from stepladder.spec import Experiment
 
@@ -67,8 +68,6 @@ def seeds(facts: Facts) -> Iterable[Advice]:
 
 
 def _with_seeds(command: str, seeds: int, times: float) -> str:
-    from stepladder.commands.ascend import read_time
-
     words = shlex.split(command or "stepladder climb --ladder full")
     if "--seeds" in words[:-1]:
         words[words.index("--seeds") + 1] = str(seeds)
