@@ -1,4 +1,4 @@
-"""A step of a climb as ``stepladder.trials`` takes it, over many simulated steps at once: for benchmarks/decisions.py.
+"""A step of a climb as ``stepladder.answers`` takes it, over many simulated steps at once: for benchmarks/decisions.py.
 
 All candidates with one seed, the hopeless given up; the others with all seeds; if none is kept, the two undecided ones
 that seem to gain most with as many seeds again. Each look has its level.

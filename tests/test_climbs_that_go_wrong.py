@@ -18,13 +18,14 @@ from stepladder.ascent_facts import DECISIONS
 from stepladder.effort import Plan
 from stepladder.errors import SpecError
 from stepladder.following import LADDER, follow
+from stepladder.joining import joined_candidate
 from stepladder.ladder import Goal
 from stepladder.questions import Question, QuestionLadder
 from stepladder.report.story import write_story
 from stepladder.runs import open_finished
 from stepladder.spec import Recipe
 from stepladder.techniques import Standing
-from stepladder.trials import Tried, _joined
+from stepladder.trials import Tried
 from stepladder.workers import Job
 
 __all__ = ["small_nets"]
@@ -203,8 +204,8 @@ def test_of_candidates_that_exclude_each_other_the_better_one_is_joined(tmp_path
         return Made(name, trial, differs, 1, 1, ("a run",), accuracy=right)  # type: ignore[arg-type]
 
     everyone = [tried(STANDS, 90.0), tried("rotation", 91.0, rotation=7), tried("large rotation", 92.0, rotation=45)]
-    assert _joined(everyone) is None, "only one of the two is left"
-    found = _joined([*everyone, tried("shift", 90.5, shift=1), tried("flip", 89.0, horizontal_flip=0.5)])
+    assert joined_candidate(everyone) is None, "only one of the two is left"
+    found = joined_candidate([*everyone, tried("shift", 90.5, shift=1), tried("flip", 89.0, horizontal_flip=0.5)])
     assert found is not None
     name, trial = found
     assert name == "large rotation + shift"

@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from stepladder import ascent_facts
+from stepladder.answers import find_answer
 from stepladder.ascent_facts import Rung
 from stepladder.blueprint import Blueprint
 from stepladder.climb import batch_for
@@ -25,6 +26,7 @@ from stepladder.questions import Question, QuestionLadder
 from stepladder.spec import Recipe
 from stepladder.techniques import Standing, Variant
 from stepladder.trials import Named, Trial, Trials
+from stepladder.tuning import tuned, tuning_jobs
 from stepladder.workers import Job
 
 SKELETON = Question.model_construct(
@@ -233,8 +235,9 @@ class Climber:
         self.save()
         if question.tune_rate:
             stands = [] if question is SKELETON else list(candidates[:1])
-            candidates = stands + self.trials.tuned(question.title, candidates[len(stands) :], effort.epochs)
-        answer = self.trials.answer(
+            candidates = stands + tuned(self.trials, question.title, candidates[len(stands) :], effort.epochs)
+        answer = find_answer(
+            self.trials,
             question.title,
             candidates,
             effort,
@@ -318,7 +321,7 @@ class Climber:
         effort = level.effort(self.options.goal.epochs, question.epochs)
         jobs = [self.trials.job("", one, seed, effort.epochs) for _, one in candidates for seed in range(effort.seeds)]
         if question.tune_rate:
-            jobs += self.trials.tuning_jobs(candidates, effort.epochs)
+            jobs += tuning_jobs(self.trials, candidates, effort.epochs)
         return sum(self._seconds(job) for job in self._missing(jobs))
 
     def fits(self, question: Question, candidates: Sequence[Named]) -> bool:

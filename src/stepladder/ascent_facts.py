@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stepladder.answers import Answer
 from stepladder.errors import RunError
 from stepladder.evaluate import mean
 from stepladder.files import write_json
 from stepladder.ladder import Goal
 from stepladder.questions import Question
 from stepladder.runs import FinishedRun
-from stepladder.trials import Answer, Effort, Tried
+from stepladder.trials import Effort, Tried
 
 if TYPE_CHECKING:
     from stepladder.ascent import Climber
