@@ -9,9 +9,10 @@ from functools import cache
 import pytest
 
 from stepladder import data
-from stepladder.ascent import AscentOptions, Climber
+from stepladder.ascent import Climber
 from stepladder.blueprint import Blueprint
 from stepladder.errors import TrainingError
+from stepladder.ladder import Goal
 from stepladder.questions import QuestionLadder, load
 from stepladder.spec import Recipe
 from stepladder.techniques import Standing
@@ -48,11 +49,11 @@ def train_here_once(jobs: Sequence[Job]) -> None:
 def small_nets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start from nets that are made and trained in no time."""
 
-    def two(dataset: data.Dataset, options: AscentOptions) -> list[tuple[str, Standing]]:
+    def two(dataset: data.Dataset, goal: Goal, **_: object) -> list[tuple[str, Standing]]:
         bodies = {"early": ("C3", "MP2", "C3"), "late": ("C3", "C3", "MP2")}
-        recipe = Recipe(epochs=options.goal.epochs, learning_rate=0.05)
+        recipe = Recipe(epochs=goal.epochs, learning_rate=0.05)
         return [
-            (name, Standing(Blueprint(body, (4, 4), 10), recipe, dataset.input_shape, options.goal.budget))
+            (name, Standing(Blueprint(body, (4, 4), 10), recipe, dataset.input_shape, goal.budget))
             for name, body in bodies.items()
         ]
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from small_climbs import questions, read, small_nets, train_here_once
 from stepladder import cli, data
 from stepladder.advice import Advice
-from stepladder.ascent import STANDS, AscentOptions, Climber, bare_nets
+from stepladder.ascent import STANDS, AscentOptions, Climber
 from stepladder.ascent_facts import DECISIONS
+from stepladder.bare_nets import bare_nets
 from stepladder.blueprint import Blueprint
 from stepladder.effort import Ahead, Level, Plan
 from stepladder.errors import SpecError
@@ -234,8 +235,12 @@ def test_with_time_left_what_is_open_is_asked_again_with_more_epochs(
 
 def test_bare_nets_have_nothing_but_convolutions_poolings_and_a_linear_layer() -> None:
     dataset = read("mnist-sample")
-    options = AscentOptions(load("full"), Goal(budget=8000, epochs=1))
-    nets = [one.blueprint for _, one in bare_nets(dataset, options)]
+
+    def found(budget: int) -> list[Blueprint]:
+        goal = Goal(budget=budget, epochs=1)
+        return [one.blueprint for _, one in bare_nets(dataset, goal, holdout_size=1000, precision="float32")]
+
+    nets = found(8000)
     assert len(nets) >= 2
     for blueprint in nets:
         assert blueprint.dense
@@ -244,7 +249,7 @@ def test_bare_nets_have_nothing_but_convolutions_poolings_and_a_linear_layer() -
         assert parameters is not None
         assert parameters < 8000
     with pytest.raises(SpecError, match="budget"):
-        bare_nets(dataset, replace(options, goal=Goal(budget=60, epochs=1)))
+        found(60)
 
 
 @pytest.mark.usefixtures("small_nets")

@@ -15,18 +15,16 @@ from typing import Any
 from stepladder import ascent_facts
 from stepladder.answers import find_answer
 from stepladder.ascent_facts import Rung
-from stepladder.blueprint import Blueprint
-from stepladder.climb import batch_for
+from stepladder.bare_nets import bare_nets
+from stepladder.costs import Costs
 from stepladder.data import Dataset
-from stepladder.effort import LEFT_OUT, Ahead, Level, Plan, Speed
-from stepladder.errors import SpecError, TrainingError
+from stepladder.effort import LEFT_OUT, Ahead, Level, Plan
+from stepladder.errors import TrainingError
 from stepladder.ladder import Goal
-from stepladder.proposals.propose import LARGEST_COUNT, design
 from stepladder.questions import Question, QuestionLadder
-from stepladder.spec import Recipe
 from stepladder.techniques import Standing, Variant
 from stepladder.trials import Named, Trial, Trials
-from stepladder.tuning import tuned, tuning_jobs
+from stepladder.tuning import tuned
 from stepladder.workers import Job
 
 SKELETON = Question.model_construct(
@@ -38,8 +36,6 @@ SKELETON = Question.model_construct(
     tune_rate=True,
 )
 STANDS = "what stands"
-_SKELETONS = 3
-_FIRST_RATE = 0.05
 
 
 @dataclass(frozen=True)
@@ -102,6 +98,7 @@ class Climber:
         self.under_way: tuple[str, Level] | None = None
         self.final: dict[str, Any] | None = None
         self.plan = self._planned()
+        self.costs = Costs(self.trials, self.plan, options.goal.epochs)
         self._told = len(self.plan.told)
 
     @property
@@ -146,14 +143,18 @@ class Climber:
 
     def begin(self, ahead: Sequence[Ahead] = ()) -> Standing:
         """Return the best skeleton, after the pre-flight; steps ahead that are in no ladder count in its plan."""
-        skeletons = bare_nets(self.dataset, self.options)
+        options = self.options
+        skeletons = bare_nets(
+            self.dataset, options.goal, holdout_size=options.holdout_size, precision=options.precision
+        )
         if self.preflight is None:
             self.preflight = self._check(skeletons[0][1].trial)
         rate = self.preflight["range_test"]["suggested"]
         skeletons = [(name, one.with_recipe(learning_rate=rate)) for name, one in skeletons]
-        if self.options.limit is not None:
-            self._measure_speed(skeletons[0][1])
-        return self._answered(SKELETON, skeletons, list(self.options.ladder.steps), more_ahead=ahead)[0]
+        if options.limit is not None:
+            self.tell("measuring how fast nets train here")
+            self.costs.measure_speed(skeletons[0][1])
+        return self._answered(SKELETON, skeletons, list(options.ladder.steps), more_ahead=ahead)[0]
 
     def ask(self, question: Question, standing: Standing, later: Sequence[Question]) -> tuple[Standing, list[Question]]:
         """Return what stands after a question, and which of the later ones there is time for."""
@@ -185,7 +186,7 @@ class Climber:
         candidates = [(name, one.trial) for name, one in variants]
         level = self.plan.again(
             question.key,
-            lambda one: self._cost(question, candidates, one),
+            lambda one: self.costs.of_step(question, candidates, one),
             (question.epochs, rung.effort.epochs),
             self.trials.cost(standing.trial)[1],
         )
@@ -202,7 +203,7 @@ class Climber:
         more_ahead: Sequence[Ahead] = (),
     ) -> tuple[Standing, list[Question]]:
         by_name = dict(variants)
-        ahead = [*(self._ahead(one, variants[0][1]) for one in later), *more_ahead]
+        ahead = [*(self.costs.ahead(one, variants[0][1]) for one in later), *more_ahead]
         candidates = [(name, one.trial) for name, one in variants]
         rung, kept_ahead = self.answer(question, candidates, ahead, range_test=range_test)
         if rung.answer.taken in by_name:
@@ -224,7 +225,9 @@ class Climber:
         """Return a question's answer, with as much effort as there is time for, and the steps still to come."""
         self._number += 1
         macs = self.trials.cost(candidates[0][1])[1]
-        level, kept = self.plan.choose(question.key, lambda one: self._cost(question, candidates, one), ahead, macs)
+        level, kept = self.plan.choose(
+            question.key, lambda one: self.costs.of_step(question, candidates, one), ahead, macs
+        )
         effort = level.effort(self.options.goal.epochs, question.epochs)
         self.tell(
             f"{self._number} of {self._number + len(kept) + 1}: {question.title}. {question.question} "
@@ -243,7 +246,7 @@ class Climber:
             effort,
             combine=question.combine,
             stands=question is not SKELETON,
-            more=lambda jobs: self._is_affordable(jobs, kept),
+            more=lambda jobs: self.costs.affords(jobs, kept),
         )
         rung = Rung(question, answer, level, effort, self.trials.new_seconds(), range_test, advice)
         self.rungs.append(rung)
@@ -307,52 +310,12 @@ class Climber:
             left_out=list(before["left_out"]) if is_same else [],
         )
 
-    def _measure_speed(self, skeleton: Standing) -> None:
-        """Let the plan know how fast nets train here: bare ones, and large ones."""
-        self.tell("measuring how fast nets train here")
-        image, recipe = self.dataset.input_shape, skeleton.recipe
-        whole = replace(skeleton.blueprint, norm=True, dense=False).widened(image, skeleton.budget)
-        nets = [(one.net, self.trials.cost(Trial(one.net, recipe))[1]) for one in (skeleton.blueprint, whole)]
-        nets.sort(key=lambda net: net[1])
-        self.plan.speed = Speed.measured(nets, recipe, image)
-
-    def _cost(self, question: Question, candidates: Sequence[Named], level: Level) -> float:
-        """Return the core-seconds of a step's runs that are not there yet."""
-        effort = level.effort(self.options.goal.epochs, question.epochs)
-        jobs = [self.trials.job("", one, seed, effort.epochs) for _, one in candidates for seed in range(effort.seeds)]
-        if question.tune_rate:
-            jobs += tuning_jobs(self.trials, candidates, effort.epochs)
-        return sum(self._seconds(job) for job in self._missing(jobs))
-
-    def fits(self, question: Question, candidates: Sequence[Named]) -> bool:
-        """Return whether there is time to ask a question at all; one that was begun before has its time."""
-        is_kept = question.key in self.plan.kept
-        return is_kept or self.plan.fits(lambda level: self._cost(question, candidates, level))
-
-    def _is_affordable(self, jobs: Sequence[Job], ahead: Sequence[Ahead]) -> bool:
-        """Return whether there is time for jobs; what is there already costs none, so that nothing is decided anew."""
-        missing = self._missing(jobs)
-        return not missing or self.plan.affords(sum(self._seconds(job) for job in missing), ahead)
-
-    def _missing(self, jobs: Sequence[Job]) -> list[Job]:
-        return [job for job in {job.folder: job for job in jobs}.values() if self.trials.finished(job) is None]
-
-    def _seconds(self, job: Job) -> float:
-        experiment = job.experiment
-        trial = Trial(experiment.net, experiment.recipe)
-        return self.plan.core_seconds(trial, self.trials.cost(trial)[1], experiment.recipe.epochs)
-
-    def _ahead(self, question: Question, standing: Standing) -> Ahead:
-        variants = question.variants(standing)
-        largest = max((self.trials.cost(one.trial)[1] for _, one in variants), default=0)
-        return Ahead(question.title, question.epochs, len(variants) + question.combine, question.tune_rate, largest)
-
     def _train(self, jobs: Sequence[Job]) -> None:
-        left = self._missing(jobs)
+        left = self.costs.missing(jobs)
         if not left:
             return
         self._is_replayed = False
-        expected, began = sum(self._seconds(job) for job in left), perf_counter()
+        expected, began = self.costs.of_jobs(left), perf_counter()
         self._execute(left)
         self.plan.observe(expected, perf_counter() - began)
         self.save()  # the time that is spent counts when a climb is stopped in the middle of a step
@@ -385,44 +348,3 @@ class Climber:
         experiment = self.trials.job("", trial, 0, self.options.goal.epochs).experiment
         found = range_test(experiment, self.dataset, device=self.options.device, threads=self.options.workers)
         return found.as_values()
-
-
-def bare_nets(dataset: Dataset, options: AscentOptions) -> list[Variant]:
-    """Return skeletons for the data, each a bare net: convolutions, ReLU, poolings, and a linear layer at the end.
-
-    The learning rate falls along a cosine: with a constant one, runs of one recipe lie so far apart that a gain of 0.2
-    points is found once in eight times (docs/decisions.md). What that is worth is asked in the step about schedules.
-
-    Raises:
-        SpecError: if none fits the images and stays below the budget.
-    """
-    image, classes = dataset.input_shape, len(dataset.classes)
-    recipe = Recipe.read(
-        {
-            "epochs": options.goal.epochs,
-            "batch_size": batch_for(len(dataset.train) - options.holdout_size),
-            "learning_rate": _FIRST_RATE,
-            "precision": options.precision,
-            "schedule": {"kind": "cosine"},
-            "initialisation": "he",
-        },
-        "the recipe",
-    )
-    found: list[Variant] = []
-    seen = set()
-    for proposal in design(image, classes, options.goal.budget, count=LARGEST_COUNT):
-        words = [word for word in proposal.net.split() if not word.startswith("[")]
-        body = tuple(word.lstrip("0123456789") for word in words[:-1] if word not in ("GAP", "FL") and "C1" not in word)
-        widths = tuple(int(word.partition("C")[0]) for word in words[:-1] if "C" in word and "C1" not in word)
-        blueprint = Blueprint(body, widths, classes).widened(image, options.goal.budget)
-        parameters = blueprint.parameters(image)
-        if parameters is not None and parameters < options.goal.budget and body not in seen:
-            seen.add(body)
-            found.append((proposal.kind, Standing(blueprint, recipe, image, options.goal.budget)))
-    if not found:
-        raise SpecError(
-            "no bare net with a linear layer at its end fits these images below the budget",
-            given=f"{'×'.join(map(str, image))}, {classes} classes, {options.goal.budget:,} parameters",
-            repair="raise --budget, or train one of the nets that stepladder design proposes",
-        )
-    return found[:_SKELETONS]

@@ -9,7 +9,7 @@ from time import perf_counter
 from stepladder.durations import clock
 from stepladder.layers import Shape
 from stepladder.spec import Recipe
-from stepladder.trials import Effort, Trial
+from stepladder.trials import Effort
 
 SHARES = (1.0, 4 / 5, 2 / 3, 1 / 2, 2 / 5, 1 / 3)
 """Shares of a step's epochs that are tried in turn where time is short, before seeds are saved."""
@@ -224,8 +224,8 @@ class Plan:
             self._predicted += trained
             self._taken += seconds * self.workers
 
-    def core_seconds(self, one: Trial, macs: int, epochs: int) -> float:
-        """Return what one run is thought to take on a core of its own; 0 where there is no limit."""
+    def core_seconds(self, macs: int, epochs: int) -> float:
+        """Return what one run of a net is thought to take on a core of its own; 0 where there is no limit."""
         return 0.0 if self.speed is None else self.speed.seconds(macs) * epochs * self.images
 
     def _takes(self, level: Level) -> Level:

@@ -52,7 +52,7 @@ def follow(climber: Climber) -> dict[str, Any]:
         advice, changed = new
         seen.add(changed)
         question, candidates = _question(number, advice), [(STANDS, trial), (advice.title, changed)]
-        if not climber.fits(question, candidates):
+        if not climber.costs.fits(question, candidates):
             climber.plan.leave_out(advice.title)
             climber.tell(f"    {LEFT_OUT}{advice.title}.")
             break

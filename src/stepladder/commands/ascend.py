@@ -76,7 +76,8 @@ def ascend(asked: Request) -> None:
     from dataclasses import replace
 
     from stepladder import precision
-    from stepladder.ascent import AscentOptions, Climber, bare_nets
+    from stepladder.ascent import AscentOptions, Climber
+    from stepladder.bare_nets import bare_nets
     from stepladder.data import short_name
     from stepladder.durations import clock
     from stepladder.following import AUTO, LADDER, follow
@@ -107,7 +108,8 @@ def ascend(asked: Request) -> None:
         workers=workers,
         device=asked.device,
     )
-    _, first = bare_nets(dataset, options)[0]
+    nets = bare_nets(dataset, options.goal, holdout_size=options.holdout_size, precision=options.precision)
+    first = nets[0][1]
     begun = sorted((place / "runs").glob("*"))
     choice = precision.choose(asked.precision, first.trial.net, first.recipe, dataset.input_shape, begun, asked.device)
     say(console, f"precision: {choice}")

@@ -1,0 +1,77 @@
+"""What a climb's steps cost: core-seconds of runs that are not there yet, and whether there is time for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from stepladder.effort import Ahead, Level, Plan, Speed
+from stepladder.questions import Question
+from stepladder.techniques import Standing
+from stepladder.trials import Named, Trial, Trials
+from stepladder.tuning import tuning_jobs
+from stepladder.workers import Job
+
+
+class Costs:
+    """Reckons what steps cost. Runs that are there already cost nothing, so that nothing is decided anew.
+
+    Args:
+        trials: of the climb.
+        plan: of the climb; it knows how fast nets train here, once that was measured.
+        epochs: of the goal.
+    """
+
+    def __init__(self, trials: Trials, plan: Plan, epochs: int) -> None:
+        self._trials = trials
+        self._plan = plan
+        self._epochs = epochs
+
+    def measure_speed(self, skeleton: Standing) -> None:
+        """Let the plan know how fast nets train here: bare ones, and large ones."""
+        image, recipe = skeleton.image, skeleton.recipe
+        whole = replace(skeleton.blueprint, norm=True, dense=False).widened(image, skeleton.budget)
+        nets = [(one.net, self._macs(Trial(one.net, recipe))) for one in (skeleton.blueprint, whole)]
+        nets.sort(key=lambda net: net[1])
+        self._plan.speed = Speed.measured(nets, recipe, image)
+
+    def of_step(self, question: Question, candidates: Sequence[Named], level: Level) -> float:
+        """Return the core-seconds of a step's runs that are not there yet."""
+        effort = level.effort(self._epochs, question.epochs)
+        trials = self._trials
+        jobs = [trials.job("", one, seed, effort.epochs) for _, one in candidates for seed in range(effort.seeds)]
+        if question.tune_rate:
+            jobs += tuning_jobs(trials, candidates, effort.epochs)
+        return self.of_jobs(self.missing(jobs))
+
+    def of_jobs(self, jobs: Sequence[Job]) -> float:
+        """Return the core-seconds of jobs; 0 where there is no limit."""
+        return sum(self._seconds(job) for job in jobs)
+
+    def fits(self, question: Question, candidates: Sequence[Named]) -> bool:
+        """Return whether there is time to ask a question at all; one that was begun before has its time."""
+        is_kept = question.key in self._plan.kept
+        return is_kept or self._plan.fits(lambda level: self.of_step(question, candidates, level))
+
+    def affords(self, jobs: Sequence[Job], ahead: Sequence[Ahead]) -> bool:
+        """Return whether there is time for jobs, with the steps ahead as they are planned."""
+        missing = self.missing(jobs)
+        return not missing or self._plan.affords(self.of_jobs(missing), ahead)
+
+    def missing(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return the jobs that are not finished, each once."""
+        return [job for job in {job.folder: job for job in jobs}.values() if self._trials.finished(job) is None]
+
+    def ahead(self, question: Question, standing: Standing) -> Ahead:
+        """Return a step to come as the plan sees it, if what stands now stands then."""
+        variants = question.variants(standing)
+        largest = max((self._macs(one.trial) for _, one in variants), default=0)
+        return Ahead(question.title, question.epochs, len(variants) + question.combine, question.tune_rate, largest)
+
+    def _seconds(self, job: Job) -> float:
+        experiment = job.experiment
+        macs = self._macs(Trial(experiment.net, experiment.recipe))
+        return self._plan.core_seconds(macs, experiment.recipe.epochs)
+
+    def _macs(self, one: Trial) -> int:
+        return self._trials.cost(one)[1]
