@@ -234,6 +234,7 @@ def test_two_classes_with_most_of_the_mistakes_are_to_be_looked_at() -> None:
     ("holdout", "pairs"),
     [
         (99.4, (Confusion("9", "4", 2, 100), Confusion("4", "9", 1, 100))),  # three of six may be luck
+        (99.6, (Confusion("9", "4", 2, 100), Confusion("4", "9", 2, 100))),  # so may four of four: the largest of 45
         (95.0, (Confusion("9", "4", 8, 100), Confusion("7", "1", 7, 100), Confusion("5", "3", 7, 100))),
         (10.0, (Confusion("9", "4", 500, 500), Confusion("3", "4", 400, 400))),  # all are taken for one class
     ],

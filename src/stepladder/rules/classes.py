@@ -13,6 +13,8 @@ from stepladder.rules.base import Advice, Rule, accuracy, is_at_chance
 _SHARE = 0.2
 _TIMES_EVEN = 3
 """Share of all mistakes, and times its share if mistakes were spread evenly over all pairs, that a pair surely has."""
+_FEWEST = 5
+"""Mistakes of a pair: it is the largest of many, and among three mistakes two are soon alike."""
 _MOST_SHARE = 0.5
 """Of what a pair costs: hard images are among its mistakes, and those stay."""
 
@@ -33,7 +35,7 @@ def confused_pair(facts: Facts) -> Iterable[Advice]:
         return
     ((first, second), count), *_ = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
     # wilson counts in percent.
-    if wilson(count, mistakes).low / 100 < max(_SHARE, _TIMES_EVEN * 2 / (classes * (classes - 1))):
+    if count < _FEWEST or wilson(count, mistakes).low / 100 < max(_SHARE, _TIMES_EVEN * 2 / (classes * (classes - 1))):
         return
     ways = ", ".join(
         f"{one.count} of {one.of} images of {one.label} are taken for {one.predicted}"
