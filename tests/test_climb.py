@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from conftest import write_mnist
 from stepladder import data, facts
 from stepladder.climb import ClimbOptions, plan, run
-from stepladder.errors import SpecError
+from stepladder.errors import RunError, SpecError
 from stepladder.ladder import classic
 from stepladder.precision import Choice
 from stepladder.report import write_report
@@ -64,6 +65,16 @@ def test_a_holdout_climb_decides_on_the_holdout_and_tests_once(tmp_path: Path) -
     assert "not comparable with published" in found["place"]
     facts.save(found, tmp_path / "climb")
     assert "looked at once" in write_report(tmp_path / "climb").html.read_text(encoding="utf-8")
+
+
+def test_runs_on_other_images_are_refused_before_anything_is_trained(tiny: data.Dataset, tmp_path: Path) -> None:
+    options = ClimbOptions(epochs=1)
+    first = plan(options, tiny, tmp_path)[0].jobs[0]
+    list(train(first.experiment, tiny, first.folder, threads=1))
+    assert plan(options, tiny, tmp_path)
+    other = replace(tiny, test=data.Split(tiny.test.images[:50], tiny.test.labels[:50]))
+    with pytest.raises(RunError, match="trained on other images"):
+        plan(options, other, tmp_path)
 
 
 def test_finished_runs_cost_no_process(tiny: data.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

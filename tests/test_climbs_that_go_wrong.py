@@ -15,8 +15,9 @@ from stepladder import story
 from stepladder.advice import Advice
 from stepladder.ascent import STANDS, AscentOptions, Climber
 from stepladder.ascent_facts import DECISIONS
+from stepladder.data import Split
 from stepladder.effort import Plan
-from stepladder.errors import SpecError
+from stepladder.errors import RunError, SpecError
 from stepladder.following import LADDER, follow
 from stepladder.joining import joined_candidate
 from stepladder.ladder import Goal
@@ -127,6 +128,18 @@ def test_other_data_in_the_same_folder_is_another_climb(tmp_path: Path) -> None:
         assert not other.plan.kept
         assert other.plan.spent == 0
         assert other.preflight is None
+
+
+def test_runs_on_other_images_of_the_same_name_are_no_runs_of_this_climb(tmp_path: Path) -> None:
+    digits = read("digits")
+    labels = digits.train.labels.copy()
+    labels[0] = (labels[0] + 1) % 10
+    mended = replace(digits, train=Split(digits.train.images, labels))
+    Climber(OPTIONS, digits, tmp_path, train_here_once, lambda line: None).climb()
+    again = Climber(OPTIONS, mended, tmp_path, train_here_once, lambda line: None)
+    assert not again.plan.kept
+    with pytest.raises(RunError, match="trained on other images"):
+        again.climb()
 
 
 # Too little time

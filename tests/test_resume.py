@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +18,8 @@ import torch
 from conftest import write_mnist
 from kill_driver import EXPERIMENT
 from stepladder import data
-from stepladder.errors import RunError, SpecError
+from stepladder.errors import RunError, SpecError, TrainingError
+from stepladder.loop import Loop, TrainingPass
 from stepladder.runs import RunFolder, open_finished
 from stepladder.train import train
 
@@ -203,6 +206,59 @@ def test_a_mistake_in_the_first_command_does_not_cost_the_folder(data_folder: Pa
     assert _train(tmp_path / "run", data_folder) == [1, 2, 3, 4]
     with pytest.raises(RunError, match="seed is 3 there, 4 now"), RunFolder(tmp_path / "run", mistaken):
         pass
+
+
+# The catalogue's names say nothing of the files in a folder of one's own: there may be others tomorrow.
+
+
+@pytest.fixture(scope="module")
+def mended(data_folder: Path) -> data.Dataset:
+    """The same images under the same name, one label of them put right."""
+    dataset = data.load("mnist", data_dir=data_folder)
+    labels = dataset.train.labels.copy()
+    labels[0] = (labels[0] + 1) % 10
+    return replace(dataset, train=data.Split(dataset.train.images, labels))
+
+
+def test_a_finished_run_is_not_taken_for_one_on_other_images(
+    whole: Path, mended: data.Dataset, data_folder: Path
+) -> None:
+    with pytest.raises(RunError, match="trained on other images"):
+        next(train(EXPERIMENT, mended, whole, threads=1))
+    assert next(train(EXPERIMENT, data.load("mnist", data_dir=data_folder), whole, threads=1))
+
+
+def test_a_run_that_failed_passes_nothing_on_to_other_images(
+    mended: data.Dataset, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_epoch = Loop.train_epoch
+
+    def comes_apart(loop: Loop, epoch: int, *rest: Any) -> TrainingPass:
+        if epoch == 1:
+            raise TrainingError("the loss became nan")
+        return train_epoch(loop, epoch, *rest)
+
+    dataset = data.load("mnist", data_dir=data_folder)
+    monkeypatch.setattr(Loop, "train_epoch", comes_apart)
+    with pytest.raises(TrainingError):
+        list(train(EXPERIMENT, dataset, tmp_path, threads=1))
+    monkeypatch.undo()
+    with pytest.raises(RunError, match="trained on other images"):
+        next(train(EXPERIMENT, mended, tmp_path, threads=1))
+    # On its own images it is tried again: what failed is nowhere written down as a result.
+    assert len(list(train(EXPERIMENT, dataset, tmp_path, threads=1))) == EXPERIMENT.recipe.epochs
+
+
+def test_checkpoints_of_earlier_versions_which_do_not_name_their_images_go_on(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = data.load("mnist", data_dir=data_folder)
+    monkeypatch.setattr("stepladder.train.RunFolder", lambda *given: RunFolder(*given[:2]))
+    stream = train(EXPERIMENT, dataset, tmp_path, threads=1)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    monkeypatch.undo()
+    assert len(list(train(EXPERIMENT, dataset, tmp_path, threads=1))) == EXPERIMENT.recipe.epochs
 
 
 def test_a_climbs_folder_points_to_its_runs(whole: Path, tmp_path: Path) -> None:

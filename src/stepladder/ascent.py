@@ -110,6 +110,7 @@ class Climber:
             "goal": [options.goal.target, options.goal.budget, options.goal.epochs],
             "seeds": options.seeds,
             "data": self.dataset.name,
+            "images": self.dataset.fingerprint,
             "holdout_size": options.holdout_size,
             "precision": options.precision,
         }

@@ -14,6 +14,7 @@ from stepladder.inspection.oneline import describe
 from stepladder.ladder import LADDERS, Ladder, Step
 from stepladder.notation import Net
 from stepladder.questions import BUILT_IN
+from stepladder.runs import refuse_other_images
 from stepladder.workers import Event, Job, execute
 
 
@@ -105,6 +106,7 @@ def plan(options: ClimbOptions, dataset: Dataset, folder: Path) -> list[Rung]:
 
     Raises:
         SpecError: if the ladder is unknown or a step's net does not fit the data.
+        RunError: if runs that are there already are on other images.
     """
     options = replace(options, classes=len(dataset.classes))
     if dataset.is_own:
@@ -130,6 +132,8 @@ def plan(options: ClimbOptions, dataset: Dataset, folder: Path) -> list[Rung]:
             )
             for seed in range(options.seeds)
         )
+        for job in jobs:
+            refuse_other_images(job.folder, dataset.fingerprint)
         rungs.append(Rung(step, jobs, is_alternative, macs))
     return rungs
 

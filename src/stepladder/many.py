@@ -82,7 +82,8 @@ def train_many(
 
     Raises:
         SpecError: if the net does not fit the data, or the experiment cannot be trained for many seeds at once.
-        RunError: if a folder is in use, holds another experiment, or if the folders are at different epochs.
+        RunError: if a folder is in use, holds another experiment or a run on other images, or if the folders are at
+            different epochs.
         TrainingError: if the loss of a seed stops being a number.
     """
     if (found := obstacle(experiment.recipe)) is not None:
@@ -91,7 +92,10 @@ def train_many(
         raise SpecError("seeds have to differ, and there has to be one", given=str(list(seeds)), repair="name others")
     experiments = [experiment.model_copy(update={"seed": seed}) for seed in seeds]
     with ExitStack() as stack:
-        opened = [stack.enter_context(RunFolder(*pair)) for pair in zip(folders or (), experiments, strict=False)]
+        opened = [
+            stack.enter_context(RunFolder(path, one, dataset.fingerprint))
+            for path, one in zip(folders or (), experiments, strict=False)
+        ]
         return (yield from _epochs(experiments, dataset, opened, threads, choose_device(device), report))
 
 

@@ -126,6 +126,10 @@ class FinishedRun(Displayed):
         """Return the wall-clock seconds of all its epochs, summed."""
         return sum(time.train + time.evaluation for time in self.times)
 
+    def refuse_other_images(self, images: str) -> None:
+        """Raise a RunError unless the run was trained on the images of this fingerprint."""
+        _compare_images(self.folder, str(self.result["data"]["fingerprint"]), images)
+
     def predictions(self) -> tuple[Any, Any]:
         """Return (logits float32 of shape (N, K), labels int64 of shape (N,)) as NumPy arrays.
 
@@ -176,14 +180,17 @@ class RunFolder:
     Args:
         path: the folder; it is made if it is missing.
         experiment: what is to be trained there.
+        images: fingerprint of the data set; None where nothing is trained, and it does not matter.
 
     Raises:
-        RunError: if another process has the folder open, or it holds another experiment or a later format.
+        RunError: if another process has the folder open, or it holds another experiment, a run on other images or a
+            later format.
     """
 
-    def __init__(self, path: Path, experiment: Experiment) -> None:
+    def __init__(self, path: Path, experiment: Experiment, images: str | None = None) -> None:
         self.path = path
         self.experiment = experiment
+        self.images = images
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -211,6 +218,8 @@ class RunFolder:
             ) from None
         try:
             self._refuse_other_experiments()
+            if self.images is not None:
+                refuse_other_images(self.path, self.images)
             files.remove_leftovers(self.path)
             files.write_text(self.path / _EXPERIMENT, self._experiment_text())
         except BaseException:
@@ -244,6 +253,7 @@ class RunFolder:
             "times": [asdict(time) for time in checkpoint.times],
             "threads": checkpoint.threads,
             "digest": tensor_digest(checkpoint.tensors),
+            "images": self.images,
         }
         newest = self.path / _CHECKPOINT
         if newest.exists() and self._read_checkpoint(newest) is not None:
@@ -399,6 +409,52 @@ def _differences(stored: Experiment, asked: Experiment) -> str:
     old, new = _flat(stored.model_dump(mode="json")), _flat(asked.model_dump(mode="json"))
     names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     return "; ".join(f"{name} is {old.get(name)!r} there, {new.get(name)!r} now" for name in names)
+
+
+def refuse_other_images(folder: Path, images: str) -> None:
+    """Raise a RunError where rows and weights from other images would be gone on with.
+
+    A data set of one's own has their digest in its name, which the experiment holds; one of the catalogue does not.
+
+    Args:
+        folder: of a run, finished or not, or of none yet.
+        images: fingerprint of those that are to be trained on.
+    """
+    found = [_images_of_result(folder / _RESULT)]
+    found += [_images_of_checkpoint(folder / name) for name in (_CHECKPOINT, _PREVIOUS)]
+    for one in found:
+        if one is not None:
+            _compare_images(folder, one, images)
+
+
+def _compare_images(folder: Path, found: str, images: str) -> None:
+    if found != images:
+        raise RunError(
+            "the run was trained on other images than these",
+            given=f"{folder}: fingerprint {found[:12]}; now: {images[:12]}",
+            repair="name the data that it was trained on, or choose another folder",
+        )
+
+
+def _images_of_result(path: Path) -> str | None:
+    """Return the fingerprint of what a run was trained on; None if it is not finished, or damaged."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["data"]["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _images_of_checkpoint(path: Path) -> str | None:
+    """Return the fingerprint of what a checkpoint was trained on; None if there is none, or none that says it."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            # Those of earlier versions do not say it.
+            found = json.loads((stored.metadata() or {})[_METADATA]).get("images")
+    except (OSError, SafetensorError, KeyError, ValueError, AttributeError):
+        return None
+    return None if found is None else str(found)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -65,13 +65,13 @@ def train(
 
     Raises:
         SpecError: if the net does not fit the data, or the device cannot be used.
-        RunError: if the folder is in use or holds another experiment.
+        RunError: if the folder is in use, or holds another experiment or a run on other images.
         TrainingError: if the loss stops being a number.
     """
     if folder is None:
         yield from _Session(experiment, dataset, None, threads, device, report, profiler).epochs()
         return
-    with RunFolder(folder, experiment) as opened:
+    with RunFolder(folder, experiment, dataset.fingerprint) as opened:
         yield from _Session(experiment, dataset, opened, threads, device, report, profiler).epochs()
 
 

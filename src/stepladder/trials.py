@@ -136,8 +136,16 @@ class Trials:
         return sum(run.seconds for run in runs.values() if run is not None)
 
     def finished(self, job: Job) -> FinishedRun | None:
-        """Return a job's run; None if it is not finished, or could not be trained."""
-        return open_finished(job.folder) if (job.folder / "result.json").is_file() else None
+        """Return a job's run; None if it is not finished, or could not be trained.
+
+        Raises:
+            RunError: if it was trained on other images than these.
+        """
+        if not (job.folder / "result.json").is_file():
+            return None
+        run = open_finished(job.folder)
+        run.refuse_other_images(self.dataset.fingerprint)
+        return run
 
     def cost(self, one: Trial) -> tuple[int, int]:
         """Return the parameters and the multiply-accumulates of a trial's net."""

@@ -128,12 +128,7 @@ def _ended(folder: Path, experiment: Experiment, dataset: Dataset) -> _Ended:
     if not (folder / "result.json").is_file():
         return _failed(folder, experiment, dataset)
     run = open_finished(folder)
-    if run.result["data"]["fingerprint"] != dataset.fingerprint:
-        raise RunError(
-            "the run was trained on other images than these",
-            given=f"{folder}: {run.result['data']['title']}; now: {dataset.title}",
-            repair="name the data that it was trained on with --data",
-        )
+    run.refuse_other_images(dataset.fingerprint)
     seconds = sum(time.train for time in run.times)
     return _Ended(run.rows, trained.load(run).module, run.predictions(), seconds=seconds)
 
