@@ -6,13 +6,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy
 import pytest
 
 from small_climbs import questions, read, small_nets, train_but, train_here_once
 from stepladder import story
 from stepladder.advice import Advice
+from stepladder.answers import _decided
 from stepladder.ascent import STANDS, AscentOptions, Climber
 from stepladder.ascent_facts import DECISIONS
 from stepladder.data import Split
@@ -21,6 +24,7 @@ from stepladder.errors import RunError, SpecError
 from stepladder.following import LADDER, follow
 from stepladder.joining import joined_candidate
 from stepladder.ladder import Goal
+from stepladder.noise import Correctness
 from stepladder.questions import Question, QuestionLadder
 from stepladder.report.story import write_story
 from stepladder.runs import open_finished
@@ -55,6 +59,30 @@ def test_what_stands_and_cannot_be_trained_with_every_seed_is_replaced_and_told(
     assert all(row["decision"] is None for row in step["candidates"])
     written = write_story(tmp_path, read("digits"))
     assert "hat stands cannot be trained" in written.markdown.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("measured", "words"),
+    [
+        ({"wide": (98.0, 900), "slim": (97.0, 500)}, "of the others wide is the most accurate."),
+        ({"wide": (98.0, 900), "slim": (98.0, 500)}, "of the others slim is as accurate as wide, and cheaper."),
+        (
+            {"wide": (98.0, 900), "slim": (97.96, 500), "slow": (90.0, 100)},
+            "of the others slim is cheaper than wide, the most accurate, and only 0.04 points behind.",
+        ),
+        ({"one": (97.96, 900), "other": (98.0, 900)}, "of the others other is the most accurate."),
+    ],
+)
+def test_why_another_takes_the_place_of_what_cannot_be_trained(
+    measured: dict[str, tuple[float, int]], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Correctness, "read", lambda folder: Correctness(0, numpy.ones(10, dtype=bool)))
+    trial, runs = a_standing().trial, (SimpleNamespace(folder=None),)
+    others = [Made(name, trial, {}, cost, cost, runs, accuracy=one) for name, (one, cost) in measured.items()]
+    lost = Made(STANDS, trial, {}, 900, 900, (), "cannot be trained", accuracy=0.0)
+    found = _decided("Step", [lost, *others], 0.025, None, 1)
+    assert found.reason == f"{STANDS} cannot be trained; {words}"
+    assert f"the others {found.taken} is" in found.reason
 
 
 def test_a_candidate_that_comes_apart_with_a_later_seed_is_not_one_that_was_given_up(tmp_path: Path) -> None:

@@ -356,6 +356,7 @@ def test_where_nothing_stands_the_best_does_or_one_that_is_as_good_and_cheaper()
     assert first_to_stand([(98.45, 7000, 100), (98.5, 7500, 200)]) == 0
     assert first_to_stand([(98.45, 7600, 100), (98.5, 7500, 200)]) == 1, "more parameters"
     assert first_to_stand([(98.45, 7000, 100), (98.5, 7500, 200), (98.48, 7200, 90)]) == 2
+    assert first_to_stand([(98.48, 7000, 100), (98.5, 7000, 100)]) == 1, "of equally cheap ones the more accurate"
     assert first_to_stand([(-1.0, 7000, 100), (-1.0, 7500, 200)]) == 0
 
 

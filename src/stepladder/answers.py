@@ -150,7 +150,7 @@ def _decided(title: str, tried: Sequence[Tried], level: float, joined: Named | N
         whole = [one for one in tried if not one.failure and len(one.runs) == max(len(one.runs) for one in tried)]
         candidates = whole or [one for one in tried if not one.failure]
         best = candidates[first_to_stand([(mean(one.accuracies), one.parameters, one.macs) for one in candidates])]
-        reason = f"{tried[0].name} {tried[0].failure}; of the others {best.name} is the most accurate."
+        reason = f"{tried[0].name} {tried[0].failure}; of the others {_why_it_comes_first(best, candidates)}."
         return Answer(tuple(tried), None, best.name, reason)
     if len(able) == 1:
         reason = "nothing else fits here" if len(tried) == 1 else "nothing else could be trained"
@@ -160,6 +160,17 @@ def _decided(title: str, tried: Sequence[Tried], level: float, joined: Named | N
     again = worth_more_seeds(stands, others, choice)
     names = frozenset(one.name for one in [stands, *again]) if again else frozenset()
     return Answer(tuple(tried), choice, choice.taken, choice.reason, names)
+
+
+def _why_it_comes_first(best: Tried, candidates: Sequence[Tried]) -> str:
+    """Return in words why ``first_to_stand`` chose one of the candidates: accuracy, or less cost for about as much."""
+    top = max(candidates, key=lambda one: mean(one.accuracies))
+    behind = mean(top.accuracies) - mean(best.accuracies)
+    if top is best:
+        return f"{best.name} is the most accurate"
+    if round(behind, 4) == 0:
+        return f"{best.name} is as accurate as {top.name}, and cheaper"
+    return f"{best.name} is cheaper than {top.name}, the most accurate, and only {behind:.2g} points behind"
 
 
 def _after_both(first: Answer, second: Answer, tried: Sequence[Tried]) -> Answer:
