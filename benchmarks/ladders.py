@@ -22,6 +22,7 @@ from typing import Any
 
 from stepladder.evaluate import mean
 from stepladder.files import write_text
+from stepladder.remarks import remark
 from stepladder.runs import open_finished
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -143,6 +144,7 @@ def _candidates(name: str, facts: Row, step: Row, runs: Path) -> list[Row]:
                 "accuracies": one["accuracies"],
                 "accuracy": mean(one["accuracies"]) if one["accuracies"] else None,
                 **{key: decision.get(key) for key in ("verdict", "points", "low", "high", "level", "needed")},
+                "remark": remark([open_finished(runs / name) for name in one["runs"]]),
                 "seeds": len(one["accuracies"]),
                 "epochs": step["epochs"],
                 "holdout_size": held,

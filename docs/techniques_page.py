@@ -288,7 +288,8 @@ def effect_text(row: Row) -> str:
     verdict = {"drop": "dropped", "undecided": "undecided", "keep": "worth keeping"}[row["verdict"]]
     outcome = "**taken**" if row["taken"] else verdict
     runs = "; 1 seed" if row["seeds"] == 1 else ""
-    return f"{interval_text(row['points'], row['low'], row['high'])}, {outcome}{runs}"
+    remark = f"; {row['remark']}" if row["remark"] else ""
+    return f"{interval_text(row['points'], row['low'], row['high'])}, {outcome}{runs}{remark}"
 
 
 def interval_text(points: float, low: float, high: float) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepladder.effort import Ahead, Level, Plan, Speed
-from stepladder.spec import MultiStepDecay, Recipe, StepDecay
+from stepladder.spec import MultiStepDecay, Plateau, Recipe, StepDecay
 from stepladder.trials import with_epochs
 
 AHEAD = [Ahead("one", 0.5, 2, True), Ahead("two", 1.0, 4, False), Ahead("three", 1.0, 3, False)]
@@ -137,3 +137,11 @@ def test_a_shorter_run_drops_its_rate_at_the_same_shares() -> None:
     several = Recipe(epochs=15, schedule=MultiStepDecay(at=(8, 12)))
     assert with_epochs(several, 30).schedule == MultiStepDecay(at=(16, 24))
     assert with_epochs(stepped, 15) is stepped
+
+
+@pytest.mark.parametrize(("epochs", "patience"), [(15, 2), (10, 1), (5, 0), (2, 0), (30, 5)])
+def test_a_shorter_run_waits_for_its_plateau_as_long_a_share_of_it(epochs: int, patience: int) -> None:
+    waiting = Recipe(epochs=15, schedule=Plateau(patience=2))
+    schedule = with_epochs(waiting, epochs).schedule
+    assert isinstance(schedule, Plateau)
+    assert schedule.patience == patience

@@ -226,5 +226,6 @@ def _candidate(answer: Answer, row: Tried) -> Facts:
         "seconds": row.seconds,
         "runs": [run.folder.name for run in row.runs],
         "failure": row.failure,
+        "remark": row.remark,
         "decision": None if decision is None else asdict(decision),
     }

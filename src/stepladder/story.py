@@ -27,7 +27,15 @@ Facts = dict[str, Any]
 _NEEDED = ("title", "data", "ladder", "goal", "seeds", "holdout_size", "command", "net")
 _CLIMB: Facts = {"plan": None, "preflight": None, "seconds": None, "final": None, "recipe": None, "precision": None}
 _STEP: Facts = {"technique": "", "seeds": None, "epochs": None, "seconds": None, "advice": None, "range_test": None}
-_ROW: Facts = {"learning_rate": None, "curve": [], "seconds": None, "runs": [], "failure": "", "changes": {}}
+_ROW: Facts = {
+    "learning_rate": None,
+    "curve": [],
+    "seconds": None,
+    "runs": [],
+    "failure": "",
+    "remark": "",
+    "changes": {},
+}
 _ADVICE: Facts = {"title": "", "where": "", "why": ""}
 _DECISION: Facts = {"level": None, "needed": 0.0, "seeds": None, "reason": "", "settles": None}
 

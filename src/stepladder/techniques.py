@@ -145,7 +145,9 @@ def schedule(standing: Standing) -> Iterable[Variant]:
     epochs = standing.recipe.epochs
     yield "constant", standing.with_recipe(schedule={"kind": "constant"})
     yield "StepLR", standing.with_recipe(schedule={"kind": "step", "every": max(1, epochs // 3)})
-    yield "ReduceLROnPlateau", standing.with_recipe(schedule={"kind": "plateau"})
+    # A fifth of the epochs without improvement is a plateau; more would be past the end of a short training.
+    patience = max(0, epochs // 5 - 1)
+    yield "ReduceLROnPlateau", standing.with_recipe(schedule={"kind": "plateau", "patience": patience})
     yield "cosine", standing.with_recipe(schedule={"kind": "cosine"})
     # A cycle starts at a fraction of its peak, which it holds for a moment only: it can be several times as high.
     rate = float(f"{3 * standing.recipe.learning_rate:.2g}")

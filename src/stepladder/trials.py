@@ -11,8 +11,9 @@ from stepladder.data import Dataset
 from stepladder.evaluate import deviation, mean, percent
 from stepladder.inspection.oneline import describe
 from stepladder.notation import Net
+from stepladder.remarks import remark
 from stepladder.runs import FinishedRun, open_finished
-from stepladder.spec import Experiment, MultiStepDecay, Recipe, StepDecay
+from stepladder.spec import Experiment, MultiStepDecay, Plateau, Recipe, StepDecay
 from stepladder.workers import Job
 
 
@@ -81,6 +82,11 @@ class Tried:
     def seconds(self) -> float:
         """Return what its runs took, summed."""
         return sum(run.seconds for run in self.runs)
+
+    @property
+    def remark(self) -> str:
+        """Return what has to be known about its runs before its accuracy says something about it; often nothing."""
+        return remark(self.runs)
 
     def __str__(self) -> str:
         """Return the accuracy with its deviation."""
@@ -182,4 +188,8 @@ def with_epochs(recipe: Recipe, epochs: int) -> Recipe:
         schedule = schedule.model_copy(update={"every": max(1, round(schedule.every * share))})
     elif isinstance(schedule, MultiStepDecay):
         schedule = schedule.model_copy(update={"at": tuple(max(1, round(at * share)) for at in schedule.at)})
+    elif isinstance(schedule, Plateau):
+        # It is the epoch after those waited for that lowers the rate.
+        patience = max(1, round((schedule.patience + 1) * share)) - 1
+        schedule = schedule.model_copy(update={"patience": patience})
     return recipe.model_copy(update={"epochs": epochs, "schedule": schedule})

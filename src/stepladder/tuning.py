@@ -1,10 +1,12 @@
-"""Learning rates of candidates, tuned by short runs of one seed."""
+"""Learning rates of candidates, tuned by short runs of one seed, and lowered where a whole run falls apart."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf
 
+from stepladder.remarks import fell_apart
+from stepladder.runs import FinishedRun
 from stepladder.trials import Named, Trial, Trials
 from stepladder.workers import Job
 
@@ -19,7 +21,9 @@ def tuned(trials: Trials, title: str, candidates: Sequence[Named], epochs: int) 
     """Return the candidates, each with the learning rate that short runs of one seed found to be best.
 
     A third of the rate, the rate, and three times the rate are tried, and where the best is at an end one further;
-    the lowest loss on the holdout decides.
+    the lowest loss on the holdout decides. A rate that bears a short run may still break a longer one: where the
+    first seed's whole run, which the step trains in any case, surely knows less than the short one did, a third of
+    the rate takes its place.
 
     Args:
         trials: train and measure.
@@ -44,10 +48,33 @@ def tuned(trials: Trials, title: str, candidates: Sequence[Named], epochs: int) 
         ahead = [_further(one, found) for (_, one), found in zip(candidates, losses, strict=True)]
         if not any(ahead):
             break
-    return [
+    chosen = [
         (name, one.with_rate(min(found, key=found.__getitem__)))
         for (name, one), found in zip(candidates, losses, strict=True)
     ]
+    return _lasting(trials, title, chosen, epochs)
+
+
+def _lasting(trials: Trials, title: str, candidates: Sequence[Named], epochs: int) -> list[Named]:
+    """Return the candidates with rates that last for all epochs, as far as a few thirds of them find one."""
+    short = [trials.finished(trials.job("", one, 0, _tuning_epochs(epochs))) for _, one in candidates]
+    lasting = list(candidates)
+    for _ in range(_ROUNDS - 1):
+        trials.run(title, lasting, range(1), epochs)
+        whole = [trials.finished(trials.job("", one, 0, epochs)) for _, one in lasting]
+        broken = [_is_broken(before, after) for before, after in zip(short, whole, strict=True)]
+        if not any(broken):
+            break
+        lasting = [
+            (name, one.with_rate(one.recipe.learning_rate * _FACTORS[0]) if lower else one)
+            for (name, one), lower in zip(lasting, broken, strict=True)
+        ]
+    return lasting
+
+
+def _is_broken(short: FinishedRun | None, whole: FinishedRun | None) -> bool:
+    """Return whether a short run went well and the whole one did not."""
+    return short is not None and (whole is None or fell_apart(whole.rows[-1], short.rows[-1]))
 
 
 def tuning_jobs(trials: Trials, candidates: Sequence[Named], epochs: int) -> list[Job]:
