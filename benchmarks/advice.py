@@ -1,7 +1,7 @@
 """Put advice to the test: faulty experiments on real data, the advice they get, and what following it brings.
 
     python benchmarks/advice.py            # measure what has no row yet, then render
-    python benchmarks/advice.py --again    # measure everything again
+    python benchmarks/advice.py --again    # measure everything again, or what --only and --seeds name
     python benchmarks/advice.py --render   # render results/advice.md and docs/advice.md from the rows that are there
 
 Every experiment trains on the MNIST sample (or --data mnist, or digits for two sound ones) and is judged on images
@@ -64,12 +64,13 @@ def measure(name: str, seeds: list[int], only: str, path: Path, workers: int, *,
     """Write a head, which says where and how, and a row for each experiment and seed."""
     head = {"command": "python benchmarks/advice.py", "environment": environment.describe(1, "cpu", "compiled")}
     rows: list[Row] = []
-    if path.exists() and not again:
+    if path.exists():
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]]
     found = {(row["name"], row["data"], row["seed"]): row for row in rows}
     subjects = [(one, name) for one in FAULTS] + [(one, one.data) for one in HEALTHY]
-    order = [(subject, data_name, seed) for seed in seeds for subject, data_name in subjects]
-    wanted = [one for one in order if only in one[0].name and _key(*one) not in found]
+    order = [(subject, data_name, seed) for seed in sorted({*SEEDS, *seeds}) for subject, data_name in subjects]
+    asked = [one for one in order if only in one[0].name and one[2] in seeds]
+    wanted = [one for one in asked if again or _key(*one) not in found]
     # Rows stand in this order whichever process ends first.
     places = {_key(*one): place for place, one in enumerate(order)}
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
