@@ -7,6 +7,9 @@ from typing import Any
 Facts = dict[str, Any]
 
 SKELETON = "5C3 MP2 10C3 10F"
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
 NORMALISED = "5C3/BN/ReLU MP2 10C3/BN/ReLU 10F"
 
 
@@ -51,6 +54,14 @@ def range_test() -> Facts:
     return {"rates": rates, "losses": losses, "suggested": 0.03, "highest": 0.3}
 
 
+def inputs() -> Facts:
+    """Return a sheet of inputs: pictures of one pixel, a long name, a class without images."""
+    names = ["0", "1", "a class whose name is far longer than its pictures are wide", "none"]
+    rows = [{"name": name, "count": 320 * (name != "none"), "strip": PIXEL if name != "none" else ""} for name in names]
+    others = {"classes": 980, "least": 330, "most": 1200}
+    return {"classes": rows, "others": others, "low": -0.4272, "high": 2.8077, "shrunk": 2}
+
+
 def climb(final_runs: list[str] | None = None) -> Facts:
     """Return the facts; a climb under way without the names of its final runs."""
     stands = row("what stands", [93.0, 94.0])
@@ -88,6 +99,7 @@ def climb(final_runs: list[str] | None = None) -> Facts:
                 {"name": "labels", "passed": False, "expected": "none", "measured": "one", "meaning": "look at it"},
             ],
             "range_test": range_test(),
+            "inputs": inputs(),
         },
         "steps": steps, "net": NORMALISED, "recipe": {}, "seconds": 61.0,
     }  # fmt: skip

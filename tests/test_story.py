@@ -30,7 +30,7 @@ from stepladder.report.story import write_story
 from stepladder.report.story_text import brief_clock, changes_text
 from stepladder.spec import Experiment
 from stepladder.workers import Job, train_here
-from story_facts import NORMALISED, climb, row, step
+from story_facts import NORMALISED, PIXEL, climb, row, step
 
 EVIL = "</script><img src=x onerror=\"document.title='taken'\"> & | “more”"
 
@@ -117,6 +117,25 @@ def test_what_an_earlier_version_left_out_is_none(tmp_path: Path) -> None:
     text = write_story(tmp_path).html.read_text(encoding="utf-8")
     assert "Pre-flight" not in text
     assert "small-curves" not in text.partition("</style>")[2]
+
+
+def test_both_pages_show_what_the_net_is_given_and_an_older_climb_has_no_such_sheet(
+    folder: Path, tmp_path: Path
+) -> None:
+    pages = write_story(folder)
+    for text in (pages.html.read_text(encoding="utf-8"), pages.markdown.read_text(encoding="utf-8")):
+        assert "black is −0.427, white 2.81" in text
+        assert "a class whose name is far longer than its pictures are wide" in text
+        assert "330 to 1,200" in text
+    page = pages.html.read_text(encoding="utf-8")
+    assert page.count('alt="inputs labelled ') == 3
+    assert page.index("What the net is given") < page.index('<section id="climb">')
+    assert PIXEL in (folder / "pictures" / "inputs.svg").read_text(encoding="utf-8")
+    facts = climb()
+    del facts["preflight"]["inputs"]
+    older = write_story(keep(tmp_path, facts))
+    assert "What the net is given" not in older.html.read_text(encoding="utf-8")
+    assert "inputs.svg" not in older.markdown.read_text(encoding="utf-8")
 
 
 # The scales

@@ -18,9 +18,10 @@ from stepladder.ascent_facts import Rung
 from stepladder.bare_nets import bare_nets
 from stepladder.costs import Costs
 from stepladder.data import Dataset
-from stepladder.effort import LEFT_OUT, Ahead, Level, Plan
+from stepladder.effort import OF_A_LIMIT, Ahead, Level, Plan, Speed
 from stepladder.errors import TrainingError
 from stepladder.ladder import Goal
+from stepladder.pace import Pace, Seen, Work
 from stepladder.questions import Question, QuestionLadder
 from stepladder.techniques import Standing, Variant
 from stepladder.trials import Named, Trial, Trials
@@ -121,7 +122,7 @@ class Climber:
         asked = {rung.question.key for rung in self.rungs}
         left = {
             name: {key: value for key, value in before[name].items() if key not in asked}
-            for name in ("levels", "range_tests")
+            for name in ("levels", "answered", "range_tests")
         }
         has_end = before["ended"] and self.final is None
         return left | {"final": {"looks": before["looks"], "runs": before["final_runs"]} if has_end else {}}
@@ -133,17 +134,28 @@ class Climber:
             SpecError: if no bare net fits the images and the budget.
             StepladderError: if runs fail for another reason than a loss that is no longer a number.
         """
-        standing = self.begin()
-        questions = list(self.options.ladder.steps)
+        standing, questions = self.begin()
         while questions:
-            question = questions.pop(0)
-            standing, questions = self.ask(question, standing, questions)
+            question, *questions = questions
+            if self._fits(question, standing):
+                standing, questions = self.ask(question, standing, questions)
+            else:
+                self.plan.leave_out(question.title)
+                self._tell_plan()
+        while questions := self._back(standing):
+            question, *questions = questions
+            if question.title in self.plan.left_out:
+                self.plan.take_back(question.title)
+            standing, _ = self.ask(question, standing, questions)
         for rung in self._open_rungs():
             standing = self._ask_again(rung, standing)
         return self.finish(standing.trial)
 
-    def begin(self, ahead: Sequence[Ahead] = ()) -> Standing:
-        """Return the best skeleton, after the pre-flight; steps ahead that are in no ladder count in its plan."""
+    def begin(self, ahead: Sequence[Ahead] = ()) -> tuple[Standing, list[Question]]:
+        """Return the best skeleton, after the pre-flight, and which questions there is time for.
+
+        Steps ahead that are in no ladder count in its plan.
+        """
         options = self.options
         skeletons = bare_nets(
             self.dataset, options.goal, holdout_size=options.holdout_size, precision=options.precision
@@ -153,9 +165,13 @@ class Climber:
         rate = self.preflight["range_test"]["suggested"]
         skeletons = [(name, one.with_recipe(learning_rate=rate)) for name, one in skeletons]
         if options.limit is not None:
-            self.tell("measuring how fast nets train here")
-            self.costs.measure_speed(skeletons[0][1])
-        return self._answered(SKELETON, skeletons, list(options.ladder.steps), more_ahead=ahead)[0]
+            if self.plan.speed is None:
+                self.tell("measuring how fast nets train here")
+                self.costs.measure_speed(skeletons[0][1])
+            least = self.plan.levels()[-1]
+            self.plan.least = self.costs.of_whole_step(SKELETON, [(name, one.trial) for name, one in skeletons], least)
+            self.plan.ready = self.plan.elapsed if self.plan.ready is None else self.plan.ready
+        return self._answered(SKELETON, skeletons, list(options.ladder.steps), more_ahead=ahead)
 
     def ask(self, question: Question, standing: Standing, later: Sequence[Question]) -> tuple[Standing, list[Question]]:
         """Return what stands after a question, and which of the later ones there is time for."""
@@ -166,6 +182,29 @@ class Climber:
         variants = [(STANDS, standing), *question.variants(standing)]
         standing, left = self._answered(question, variants, later, range_test)
         return replace(standing, suggested_rate=None), left
+
+    def _fits(self, question: Question, standing: Standing) -> bool:
+        """Return whether there is time to ask a question at all."""
+        variants = [(STANDS, standing), *question.variants(standing)]
+        return self.costs.fits(question, [(name, one.trial) for name, one in variants])
+
+    def _back(self, standing: Standing) -> list[Question]:
+        """Return the questions that were left out and that there is time for after all, in the ladder's order.
+
+        Those that came back before come first, in the order in which they did.
+        """
+        asked = {rung.question.title for rung in self.rungs}
+        by_title = {question.title: question for question in self.options.ladder.steps}
+        before = [by_title[title] for title in self.plan.back if title not in asked]
+        if self._is_over:
+            return before  # it came to its end within this time, and there was none for others
+        left = [one for one in self.options.ladder.steps if one.title in self.plan.left_out]
+        return before + [one for one in left if self._fits(one, standing)]
+
+    @property
+    def _is_over(self) -> bool:
+        """Return whether an earlier process came to the climb's end, with the same limit."""
+        return bool(self._before["ended"]) and self._before["limit"] == self.options.limit
 
     def _open_rungs(self) -> list[Rung]:
         """Return the rungs that left something undecided, those first whose question asks for the most epochs.
@@ -178,8 +217,7 @@ class Climber:
     def _ask_again(self, rung: Rung, standing: Standing) -> Standing:
         """Return what stands after what was left open is asked again with more epochs, if there is time for that."""
         question = rung.question.again()
-        is_same = self._before["ended"] and self._before["limit"] == self.options.limit
-        if is_same and question.key not in self.plan.kept:
+        if self._is_over and question.key not in self.plan.kept:
             return standing  # it came to its end within this time, and there was none for this
         rated = replace(standing, suggested_rate=(rung.range_test or {}).get("suggested"))
         still = [one for one in question.variants(rated) if one[0] in rung.answer.left_open]
@@ -247,7 +285,7 @@ class Climber:
             effort,
             combine=question.combine,
             stands=question is not SKELETON,
-            more=lambda jobs: self.costs.affords(jobs, kept),
+            more=lambda jobs: self._before["answered"].get(question.key, self.costs.affords(jobs, kept)),
         )
         rung = Rung(question, answer, level, effort, self.trials.new_seconds(), range_test, advice)
         self.rungs.append(rung)
@@ -282,6 +320,9 @@ class Climber:
         is_known = self.final["runs"] == before["final_runs"]
         self.final["looks"] = before["looks"] if is_known else before["looks"] + 1
         self._is_replayed = False
+        if not self._is_over:
+            self.plan.end()
+            self._tell_plan()
         return self.save()
 
     def save(self) -> dict[str, Any]:
@@ -307,8 +348,12 @@ class Climber:
             spent=before["elapsed"],
             reserved=self.options.seeds * goal.epochs * len(self.dataset.train) / images,
             kept={key: Level(*values) for key, values in before["levels"].items()},
-            told=[line for line in before["told"] if is_same or not line.startswith(LEFT_OUT)],
+            told=[line for line in before["told"] if is_same or not line.startswith(OF_A_LIMIT)],
             left_out=list(before["left_out"]) if is_same else [],
+            back=list(before["back"]),
+            speed=None if before["speed"] is None or self.options.limit is None else Speed(**before["speed"]),
+            pace=Pace([Seen(*values) for values in before["seen"]]),
+            ready=before["ready"],
         )
 
     def _train(self, jobs: Sequence[Job]) -> None:
@@ -318,7 +363,10 @@ class Climber:
         self._is_replayed = False
         expected, began = self.costs.of_jobs(left), perf_counter()
         self._execute(left)
-        self.plan.observe(expected, perf_counter() - began)
+        runs = [self.trials.finished(job) for job in left]
+        workers = self.options.workers
+        trained = Work.of([run.seconds for run in runs if run is not None], workers).seconds
+        self.plan.pace.observe(expected, trained, perf_counter() - began, min(workers, len(left)))
         self.save()  # the time that is spent counts when a climb is stopped in the middle of a step
 
     def _tell_plan(self) -> None:
@@ -328,6 +376,7 @@ class Climber:
 
     def _check(self, trial: Trial) -> dict[str, Any]:
         """Return what a look at data and net says before anything is trained, and which learning rate to begin with."""
+        from stepladder.class_sheet import class_sheet
         from stepladder.preflight import preflight
 
         self.tell("pre-flight: do the data and the first net hold what training takes for granted?")
@@ -340,7 +389,7 @@ class Climber:
             if not check.passed:
                 self.tell(f"    {check.meaning}")
         self.tell(f"  learning rate to begin with, from a range test: {range_test['suggested']:g}")
-        return {**checked.as_values(), "range_test": range_test}
+        return {**checked.as_values(), "range_test": range_test, "inputs": class_sheet(experiment, self.dataset)}
 
     def _range_test(self, trial: Trial) -> dict[str, Any]:
         """Return what a learning-rate range test of a trial says."""

@@ -14,6 +14,8 @@ from stepladder.report.scale import COLOURS, SIGNS, Scale, spoken
 
 Facts = dict[str, Any]
 
+_LONGEST_NAME = 20
+
 
 def effects_drawing(rows: Sequence[Facts], scale: Scale) -> Markup:
     """Return all candidates with their effects, the order theirs, as one drawing for a page that has no table of them.
@@ -35,6 +37,33 @@ def effects_drawing(rows: Sequence[Facts], scale: Scale) -> Markup:
         parts.append(_nested(str(scale.interval(row, taken=row["taken"])), names, top, drawn, line))
         parts.append(f'<text x="{width - numbers + 12}" y="{top + 17}">{sign} {spoken(row)}</text>')
     return svg(width, height, "".join(parts), "What each candidate gained, with its interval", "effects-drawing")
+
+
+def inputs_drawing(sheet: Facts) -> Markup:
+    """Return the inputs of each class, a class a row, as one drawing for a page that has no list of them.
+
+    Args:
+        sheet: as ``stepladder.class_sheet.class_sheet`` gives it.
+    """
+    width, line, names = 560.0, 46.0, 190.0
+    parts = []
+    for index, row in enumerate(sheet["classes"]):
+        top = line * index + 4
+        name = row["name"] if len(row["name"]) <= _LONGEST_NAME else row["name"][: _LONGEST_NAME - 1] + "…"
+        parts.append(
+            f'<text class="who" x="{names - 14}" y="{top + 24}" text-anchor="end">{escape(name)} '
+            f'<tspan class="in">{row["count"]:,}</tspan></text>'
+        )
+        if row["strip"]:
+            place = f'x="{names}" y="{top}" width="{width - names}" height="{line - 8}"'
+            parts.append(
+                f'<image {place} href="{escape(row["strip"])}" preserveAspectRatio="xMinYMid meet" '
+                'style="image-rendering: pixelated"/>'
+            )
+    height = line * len(sheet["classes"]) + 4
+    return svg(
+        width, height, "".join(parts), "Training images of each class, as the net is given them", "effects-drawing"
+    )
 
 
 def as_file(drawing: Markup) -> bytes:

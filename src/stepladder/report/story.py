@@ -9,7 +9,7 @@ from stepladder import story
 from stepladder.data import sample
 from stepladder.evaluate import mean
 from stepladder.report import drawings, gauges
-from stepladder.report.drawing_files import as_file, effects_drawing
+from stepladder.report.drawing_files import as_file, effects_drawing, inputs_drawing
 from stepladder.report.parts import assets, fill, net_filters, net_payload, net_view, script_json
 from stepladder.report.render import Pages, Picture, as_files, net_figures, write_pages
 from stepladder.report.scale import SIGNS, Scale
@@ -88,6 +88,12 @@ def draw(facts: Facts) -> dict[str, Picture]:
             "What each candidate gained, with its interval, the largest gain first",
             as_file(effects_drawing(rows, Scale.of(rows))),
         )
+    if given := (facts["preflight"] or {}).get("inputs"):
+        found["inputs"] = Picture(
+            "inputs.svg",
+            "Training images of each class as the net is given them, and how many there are",
+            as_file(inputs_drawing(given)),
+        )
     if facts["exhibits"]:
         found |= as_files(net_figures(facts["exhibits"]["best"], facts["exhibits"]["data"]), facts["exhibits"]["data"])
     return found
@@ -97,7 +103,8 @@ def _view(facts: Facts) -> Facts:
     rows, promises = story.effects(facts), story.promises(facts)
     points = story.path(facts)
     standing = facts["final"] or story.taken(facts["steps"][-1])
-    tests = facts["preflight"].get("range_test") if facts["preflight"] else None
+    before = facts["preflight"] or {}
+    tests = before.get("range_test")
     outcomes = [row["outcome"] for row in promises]
     tally = story.tally(facts)
     came = [dict(zip(("points", "low", "high"), row["came"], strict=True)) for row in promises if row["came"]]
@@ -112,6 +119,7 @@ def _view(facts: Facts) -> Facts:
             "verdicts": gauges.verdicts(tally),
         },
         "heading": heading(facts),
+        "input_sheet": before.get("inputs"),
         "is_met": story.is_met(facts) if facts["final"] else None,
         "is_sample": facts["data"] == sample.NAME,
         "lead": lead(facts),
@@ -179,5 +187,6 @@ def _filters() -> dict[str, Any]:
         "row_accuracy": story.accuracy,
         "run_count": lambda step: len({name for row in step["candidates"] for name in row["runs"]}),
         "sentence": sentence,
+        "shade": lambda value: f"{value:.3g}".replace("-", "−"),
         "taken": story.taken,
     }
