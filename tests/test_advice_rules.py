@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -259,6 +260,51 @@ def test_two_epochs_are_too_few() -> None:
     assert told.change is not None
     assert told.change.recipe.epochs == 8
     assert told.cost == "4.0 times the training time"
+
+
+def test_what_a_run_did_not_learn_that_a_climb_cut_short_is_no_alarm() -> None:
+    """Two of ten epochs: what the final runs learn in all of them nobody knows from these."""
+
+    def said(told: Facts) -> dict[str, str]:
+        return {one.technique: one.kind for one in advise(told)}
+
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("epochs", {}),
+        ("capacity", {"net": "2C3 3C3 MP2 4C3 GAP 10C1"}),
+        ("capacity", {"net": "5C3 6C3 MP2 8C3 GAP 10C1"}),
+        ("dropout", {"net": "8C3/D0.5 16C3/D0.5 MP2 20C3 GAP 10C1"}),
+        ("weight decay", {"recipe": {"weight_decay": 0.05}}),
+        ("weight averaging", {"recipe": {"averaging": 0.99}}),
+        ("learning rate", {"recipe": {"learning_rate": 10}}),
+    ]
+    for technique, changes in cases:
+        recipe = {"epochs": 2} | changes.pop("recipe", {})
+        run = facts(recipe=recipe, train=85, holdout=84, epochs=epochs([1.7, 0.8], 85), **changes)
+        cut = replace(run, planned=10)
+        assert said(run)[technique] in ("alarm", "idea")
+        assert technique not in said(cut), technique
+        assert technique in said(replace(run, planned=2)), "with all epochs of the climb nothing excuses it"
+
+
+def test_a_run_cut_short_that_learned_nothing_at_all_is_still_an_alarm() -> None:
+    recipe = {"learning_rate": 0.001}
+    nothing = facts(recipe=recipe, train=10.0, holdout=10.0, epochs=epochs([2.3, 2.3], 10), planned=10)
+    slow = replace(nothing, first=(state(update=0.004),) * 2)
+    assert "learning rate" in alarms(slow)
+
+
+def test_a_run_cut_short_is_not_said_to_know_its_images() -> None:
+    smooth = facts(train=99.6, holdout=98.6, epochs=epochs([0.4, 0.1], 99.6), planned=10)
+    assert "label smoothing" in [one.technique for one in advise(smooth)]
+    less = facts(train=95.0, holdout=93.5, epochs=epochs([0.4, 0.2], 95), planned=10)
+    assert "label smoothing" not in [one.technique for one in advise(less)]
+
+
+def test_an_average_is_measured_by_all_steps_of_the_final_runs() -> None:
+    """It reaches back 200 steps of 94, in which even a good net looks like its first weights; of 1,410 that is fine."""
+    started = facts(recipe={"averaging": 0.995}, train=11.0, holdout=11.0, epochs=epochs([1.7, 0.8], 60))
+    assert "weight averaging" in alarms(started)
+    assert "weight averaging" not in alarms(replace(started, planned=30))
 
 
 def test_a_loss_that_did_not_fall_is_not_said_to_have_been_learning() -> None:

@@ -145,8 +145,8 @@ def test_a_budget_of_no_parameters_is_refused(run: Path) -> None:
     assert "--budget" in done.output
 
 
-def decisions(folder: Path, run: Path, taken: str, verdict: str, gained: float) -> Path:
-    """Write a climb of two candidates whose runs are all the same one."""
+def decisions(folder: Path, run: Path, taken: str, verdict: str, gained: float, epochs: int = 8) -> Path:
+    """Write a climb of two candidates whose runs are all the same one of 8 epochs; its goal has so many."""
     (folder / "runs").mkdir(parents=True)
     for name in ("stood", "tried"):
         (folder / "runs" / name).symlink_to(run, target_is_directory=True)
@@ -154,13 +154,14 @@ def decisions(folder: Path, run: Path, taken: str, verdict: str, gained: float) 
     facts: dict[str, Any] = {
         "format": 1,
         "seeds": 3,
-        "goal": {"target": 99.0, "budget": 600, "epochs": 8},
+        "goal": {"target": 99.0, "budget": 600, "epochs": epochs},
         "command": "stepladder climb --ladder full --data digits",
         "steps": [
             {
                 "key": "dropout",
                 "title": "Dropout",
                 "taken": taken,
+                "epochs": 8,
                 "candidates": [
                     {"name": "what stands", "runs": ["stood"], "decision": None},
                     {"name": "dropout 0.05", "runs": ["tried"], "decision": decision},
@@ -193,6 +194,45 @@ def test_a_step_that_was_left_open_asks_for_seeds_before_the_alarm(run: Path, tm
 
 def test_what_is_open_but_a_loss_if_anything_asks_for_no_seeds(run: Path, tmp_path: Path) -> None:
     assert find_subject(decisions(tmp_path / "loss", run, "what stands", "undecided", -3.1)).undecided == ""
+
+
+def test_a_run_that_the_climb_cut_short_is_not_told_to_be_trained_longer(run: Path, tmp_path: Path) -> None:
+    whole = json.loads(advise(decisions(tmp_path / "whole", run, "what stands", "drop", -1), "--format", "json").stdout)
+    assert {"epochs", "softmax"} <= {one["technique"] for one in whole["advice"]}
+    cut = decisions(tmp_path / "cut", run, "what stands", "drop", -1, epochs=16)
+    found = json.loads(advise(cut, "--format", "json").stdout)
+    assert (found["facts"]["planned"], len(found["facts"]["epochs"])) == (16, 8)
+    assert {one["technique"] for one in found["advice"]} == {"softmax"}
+    # What is advised is trained for as long as the final runs.
+    assert {one["change"]["recipe"]["epochs"] for one in found["advice"]} == {16}
+    assert "after 8 of 16 epochs" in found["advice"][0]["evidence"]
+
+
+def test_of_a_climb_it_is_said_which_run_was_read_and_how_long_it_was(run: Path, tmp_path: Path) -> None:
+    whole = decisions(tmp_path / "whole", run, "what stands", "drop", -1)
+    cut = decisions(tmp_path / "cut", run, "what stands", "drop", -1, epochs=16)
+    line = "Looked at: the run with seed 0 of what stands, from the step 'Dropout', with"
+    for form in ("text", "markdown"):
+        assert f"{line} all 8 epochs" in advise(whole, "--format", form).stdout
+        assert f"{line} 8 of the 16 epochs of the final runs" in advise(cut, "--format", form).stdout
+        assert "Looked at" not in advise(run, "--format", form).stdout
+
+
+def test_of_the_runs_of_what_stands_the_longest_is_read(run: Path, tmp_path: Path) -> None:
+    climb = decisions(tmp_path / "climb", run, "dropout 0.05", "keep", 0.5)
+    facts = json.loads((climb / "decisions.json").read_text(encoding="utf-8"))
+    (taken,) = facts["steps"]
+    stood = {"name": "what stands", "runs": ["stood"], "decision": None}
+    later = {"key": "later", "title": "Later", "taken": "what stands", "epochs": 3, "candidates": [stood]}
+    earlier = {"key": "earlier", "title": "Earlier", "taken": "what stands", "epochs": 9, "candidates": [stood]}
+
+    def subject(*steps: dict[str, Any]) -> tuple[str, str]:
+        (climb / "decisions.json").write_text(json.dumps(facts | {"steps": steps}), encoding="utf-8")
+        found = find_subject(climb)
+        return found.step, found.run.name
+
+    assert subject(earlier, taken, later) == ("Dropout", "tried"), "before it, something else stood"
+    assert subject(earlier, taken, later | {"epochs": 8}) == ("Later", "stood")
 
 
 @pytest.mark.parametrize(

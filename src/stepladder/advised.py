@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ class Advised(Displayed):
 
 @dataclass(frozen=True)
 class Subject:
-    """What is advised on: a run's folder, and, of a climb, what its last step left open.
+    """What is advised on: a run's folder, and, of a climb, which run that is and what its last step left open.
 
     Args:
         run: the folder.
@@ -48,6 +48,8 @@ class Subject:
         seeds: runs of each candidate.
         command: the climb's.
         budget: parameters that the climb's nets stay below; None for a run.
+        step: title of the climb's step that the run is of.
+        epochs: of the climb's final runs; None for a run.
     """
 
     run: Path
@@ -55,12 +57,14 @@ class Subject:
     seeds: int = 1
     command: str = ""
     budget: int | None = None
+    step: str = ""
+    epochs: int | None = None
 
 
 def advise_folder(
     folder: Path | str, *, data: str | None = None, data_dir: Path | None = None, budget: int | None = None
 ) -> Advised:
-    """Return a run's facts and the advice on it; of a climb, those of the first run of its last step.
+    """Return a run's facts and the advice on it; of a climb, those of the first run of what stands.
 
     >>> print(advise_folder("runs/mine"))  # doctest: +SKIP
 
@@ -85,20 +89,30 @@ def advise_folder(
 def advised(subject: Subject, dataset: Dataset, given: tuple[str, ...] = ()) -> Advised:
     """Return the facts of what is advised on, and the advice, whose commands have the options that were given."""
     from stepladder.diagnosis import diagnose
+    from stepladder.trials import with_epochs
 
+    facts = diagnose(subject.run, dataset)
+    if subject.epochs is not None:
+        # What is advised on is trained for that long in the end, however few epochs this run was given.
+        whole = with_epochs(facts.experiment.recipe, subject.epochs)
+        facts = replace(facts, experiment=facts.experiment.model_copy(update={"recipe": whole}))
     facts = replace(
-        diagnose(subject.run, dataset),
+        facts,
         undecided=subject.undecided,
         seeds=subject.seeds,
         command=subject.command,
         budget=subject.budget,
         given=given,
+        step=subject.step,
+        planned=subject.epochs,
     )
     return Advised(facts, tuple(advise_on(facts)))
 
 
 def find_subject(folder: Path, budget: int | None = None) -> Subject:
-    """Return what a folder asks advice on: its own run, or the first run of what its climb's last step took.
+    """Return what a folder asks advice on: its own run, or the first run of what stands in its climb.
+
+    Steps may have had different numbers of epochs. Of the runs of what stands, one of the longest is taken.
 
     Args:
         folder: of a run or a climb.
@@ -114,18 +128,37 @@ def find_subject(folder: Path, budget: int | None = None) -> Subject:
     if not (folder / ascent_facts.DECISIONS).is_file():
         return Subject(run_folder(folder), budget=budget)
     facts = ascent_facts.read(folder)
-    for step in reversed(facts["steps"]):
+    standing = _runs_of_what_stands(folder, facts["steps"])
+    if not standing:
+        raise RunError(
+            "no step of this climb is finished", given=str(folder), repair="start its command again to go on with it"
+        )
+    last, _ = standing[0]
+    step, run = max(standing, key=lambda one: int(one[0].get("epochs") or 0))
+    decision = _left_open(last)
+    return Subject(
+        run=run,
+        undecided=_told(last, decision),
+        # Where a second look was taken, its seeds are those that the difference was judged by.
+        seeds=int((decision or {}).get("seeds") or last.get("seeds") or facts["seeds"]),
+        command=str(facts["command"]),
+        budget=facts["goal"]["budget"] if budget is None else budget,
+        step=str(step["title"]),
+        epochs=int(facts["goal"]["epochs"]),
+    )
+
+
+def _runs_of_what_stands(folder: Path, steps: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], Path]]:
+    """Return the steps since what stands was taken, the last first, each with the first of its finished runs."""
+    found: list[tuple[dict[str, Any], Path]] = []
+    for step in reversed(steps):
         taken = next((one for one in step["candidates"] if one["name"] == step["taken"]), step["candidates"][0])
         runs = [folder / "runs" / name for name in taken.get("runs", ())]
         if runs and (runs[0] / "result.json").is_file():
-            decision = _left_open(step)
-            # Where a second look was taken, its seeds are those that the difference was judged by.
-            seeds = int((decision or {}).get("seeds") or step.get("seeds") or facts["seeds"])
-            limit = facts["goal"]["budget"] if budget is None else budget
-            return Subject(runs[0], _told(step, decision), seeds, str(facts["command"]), limit)
-    raise RunError(
-        "no step of this climb is finished", given=str(folder), repair="start its command again to go on with it"
-    )
+            found.append((step, runs[0]))
+        if found and taken is not step["candidates"][0]:
+            break
+    return found
 
 
 def _left_open(step: dict[str, Any]) -> dict[str, Any] | None:
@@ -151,7 +184,7 @@ def _told(step: dict[str, Any], decision: dict[str, Any] | None) -> str:
 
 def as_text(found: Advised) -> str:
     """Return facts and advice as text, ending in a newline."""
-    lines = [_summary(found), ""]
+    lines = [_summary(found), *_read(found.facts), ""]
     for number, one in enumerate(found.advice, start=1):
         lines += [
             f"{number}. {_HEADINGS[one.kind]}: {one.title} ({one.technique})",
@@ -168,6 +201,7 @@ def as_text(found: Advised) -> str:
 def as_markdown(found: Advised) -> str:
     """Return facts and advice in Markdown, ending in a newline."""
     lines = [f"# Advice on {found.facts.folder}", "", _summary(found), ""]
+    lines += [f"{line}\n" for line in _read(found.facts)]
     for number, one in enumerate(found.advice, start=1):
         lines += [
             f"## {number}. {_HEADINGS[one.kind]}: {one.title}",
@@ -223,6 +257,19 @@ def _summary(found: Advised) -> str:
     alarms = len(found.alarms)
     verdict = "no alarm" if not alarms else f"{alarms} alarm{'s' if alarms > 1 else ''}"
     return f"{facts.folder}, {facts.title}: {reached}, {facts.net.parameters:,} parameters; {verdict}"
+
+
+def _read(facts: Facts) -> list[str]:
+    """Return which run of a climb was looked at, in one line; no line of a run."""
+    if facts.planned is None:
+        return []
+    which = f"Looked at: the run with seed {facts.experiment.seed} of what stands, from the step '{facts.step}'"
+    if not facts.is_short:
+        return [f"{which}, with all {facts.planned} epochs"]
+    return [
+        f"{which}, with {len(facts.epochs)} of the {facts.planned} epochs of the final runs: it does not tell whether "
+        "those are too few, nor what would not be learned in them"
+    ]
 
 
 def _effect(one: Advice) -> str:

@@ -17,7 +17,7 @@ def advise(
         Path,
         typer.Argument(
             metavar="RUN|CLIMB",
-            help="Folder of a run, finished or failed, or of a climb: the first run of its last step.",
+            help="Folder of a run, finished or failed, or of a climb: the first run of what stands.",
         ),
     ],
     data: Annotated[

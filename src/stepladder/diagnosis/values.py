@@ -182,7 +182,7 @@ class Facts:
 
     Args:
         folder: the run's.
-        experiment: what was trained.
+        experiment: what was trained; of a climb, for as many epochs as its final runs have.
         title: of the data.
         classes: their names.
         image: (channels, rows, columns).
@@ -211,6 +211,8 @@ class Facts:
         budget: parameters that changed nets have to stay below; None if there is no limit.
         given: options that say where the data is, as they were given; empty takes what the run says.
         validation: images of the data's own validation split; None where it has none.
+        step: of a climb: the title of the step whose run was looked at; empty of a run.
+        planned: of a climb: the epochs of its final runs; None of a run.
     """
 
     folder: str
@@ -243,6 +245,16 @@ class Facts:
     largest: float = 0.0
     given: tuple[str, ...] = ()
     validation: int | None = None
+    step: str = ""
+    planned: int | None = None
+
+    @property
+    def is_short(self) -> bool:
+        """Return whether a climb gave the run fewer epochs than its final runs: what it did not learn, they may have.
+
+        A run that failed is not short.
+        """
+        return self.planned is not None and not self.failure and len(self.epochs) < self.planned
 
     @property
     def guess(self) -> float:

@@ -87,16 +87,23 @@ def accuracy(facts: Facts) -> str:
     if facts.train is None:
         return "nothing learned"
     text = f"{facts.train.accuracy:.1f}% on training images"
-    return text if facts.holdout is None else f"{text}, {facts.holdout.accuracy:.1f}% on the holdout"
+    if facts.holdout is not None:
+        text += f", {facts.holdout.accuracy:.1f}% on the holdout"
+    return f"{text}, after {len(facts.epochs)} of {facts.planned} epochs" if facts.is_short else text
 
 
 def fits_badly(facts: Facts, below: float = 97.0) -> bool:
     """Return whether even the training images are not learned: their accuracy is below so many percent.
 
     On data that people can label a sound net learns 97% of its training images and more; what keeps it from that is
-    not overfitting.
+    not overfitting. A run that its climb cut short says so only where it learned nothing at all: what else it did not
+    learn, it may not have had the time for.
     """
-    return facts.train is None or facts.train.accuracy < below
+    if facts.train is None:
+        return True
+    if facts.is_short and not is_at_chance(facts, facts.train.accuracy):
+        return False
+    return facts.train.accuracy < below
 
 
 def off_scale(facts: Facts) -> bool:

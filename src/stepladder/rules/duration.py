@@ -60,9 +60,13 @@ def large_batch(facts: Facts) -> Iterable[Advice]:
 def more_epochs(facts: Facts) -> Iterable[Advice]:
     """Speaks when the training loss was still falling fast at the end, or there were hardly any steps at all.
 
+    Silent about a run that its climb cut short: the final runs had more.
+
     Proposes twice the epochs, or four times where there were hardly any steps; the schedule is stretched.
     """
     if facts.train is None or facts.steps < FEWEST_STEPS or not facts.epochs or _ended_early(facts)[0]:
+        return
+    if facts.is_short:
         return
     if is_at_chance(facts, facts.train.accuracy):
         return  # nothing was learned, and more of it would not help

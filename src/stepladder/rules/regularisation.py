@@ -18,6 +18,8 @@ to 1.6."""
 _SOME = 0.5
 _PART = 0.25
 """Points of a gap from which something against it is an idea, or, near the top, its part of what is left to gain."""
+_KNOWN = 99.0
+"""Percent of the training images from which they count as known, so that being surer of them is for nothing."""
 _DECAY = 0.02
 """Weight decay from which it outweighs what is learned, at usual rates; 0.0005 is common."""
 _MILD = {"rotation": 7.0, "shift": 1.0, "scale": 0.1}
@@ -79,7 +81,7 @@ def slow_average(facts: Facts) -> Iterable[Advice]:
     Proposes an average that reaches back over a twentieth of the steps.
     """
     averaging = facts.experiment.recipe.averaging
-    total = facts.steps * len(facts.epochs)
+    total = facts.steps * (facts.planned or len(facts.epochs))
     if not averaging or not total or 1 / (1 - averaging) <= _LAG * total or not fits_badly(facts, 99.0):
         return
     reach = round(1 / (1 - averaging))
@@ -154,7 +156,7 @@ def smoothing(facts: Facts) -> Iterable[Advice]:
     Proposes label smoothing of 0.05.
     """
     recipe = facts.experiment.recipe
-    if facts.train is None or fits_badly(facts, 99.0) or recipe.label_smoothing or facts.net.ends_in_softmax:
+    if facts.train is None or facts.train.accuracy < _KNOWN or recipe.label_smoothing or facts.net.ends_in_softmax:
         return
     if facts.gap is None or facts.gap < _SOME:
         return
