@@ -290,9 +290,25 @@ def test_the_datas_own_holdout_is_judged(tmp_path: Path) -> None:
     dataset = data.load(str(tmp_path), notify=told.append)
     assert any("no validation image for b" in line for line in told)
     assert any("fewer than 10 validation images, which are the holdout, for a" in line for line in told)
+    assert any("needs 10 a class: 20; here are 4" in line for line in told)
     with pytest.raises(SpecError, match="own validation split is too small") as caught:
         ascend._held_out(dataset)
     assert "4 validation images of 2 classes" in caught.value.given
+
+
+def test_how_many_images_a_climb_decides_on_is_told_with_what_is_given(tmp_path: Path) -> None:
+    told: list[str] = []
+    dataset = data.load(str(two_classes(tmp_path / "few", each=40)), notify=told.append)
+    numbers = "50 training images a class, 100 in all; here are 64"
+    assert any(line.endswith(numbers) for line in told)
+    with pytest.raises(SpecError, match="too few training images to hold some out") as caught:
+        ascend._held_out(dataset)
+    assert "64 training images of 2 classes, of which 12 would be held out" in caught.value.given
+    assert "gather 100 training images or more, 50 a class" in caught.value.repair
+    told.clear()
+    enough = data.load(str(two_classes(tmp_path / "enough", each=63)), notify=told.append)
+    assert ascend._held_out(enough) == 20
+    assert not any("climb --ladder full" in line for line in told)
 
 
 def test_too_few_images(tmp_path: Path) -> None:

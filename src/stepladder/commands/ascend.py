@@ -139,18 +139,26 @@ def ascend(asked: Request) -> None:
 
 def _held_out(dataset: Dataset) -> int:
     """Return how many training images are held out for the decisions."""
+    from stepladder.data.own import HELD_OUT_A_CLASS, HELD_OUT_OF
+
     own = dataset.validation
-    count = min(10_000, len(dataset.train) // 5) if own is None else len(own)
-    if count < 10 * len(dataset.classes):
+    count = min(10_000, len(dataset.train) // HELD_OUT_OF) if own is None else len(own)
+    classes = len(dataset.classes)
+    needed = HELD_OUT_A_CLASS * classes
+    if count < needed:
         if own is not None:
             raise SpecError(
                 "the data's own validation split is too small to decide on",
-                given=f"{dataset.title}: {count:,} validation images of {len(dataset.classes)} classes",
-                repair=f"have {10 * len(dataset.classes):,} or more, or leave it out to have training images held out",
+                given=f"{dataset.title}: {count:,} validation images of {classes} classes",
+                repair=f"have {needed:,} or more, {HELD_OUT_A_CLASS} a class, or leave it out to have training images "
+                "held out",
             )
         raise SpecError(
             "there are too few training images to hold some out and decide on them",
-            given=f"{dataset.title}: {len(dataset.train):,} images of {len(dataset.classes)} classes",
-            repair="gather more images, or climb the classic ladder",
+            given=f"{dataset.title}: {len(dataset.train):,} training images of {classes} classes, of which {count:,} "
+            "would be held out",
+            repair=f"gather {HELD_OUT_OF * needed:,} training images or more, {HELD_OUT_OF * HELD_OUT_A_CLASS} a "
+            f"class: one in {HELD_OUT_OF} is held out, and {HELD_OUT_A_CLASS} a class are the least to decide on; or "
+            "climb the classic ladder",
         )
     return count

@@ -25,6 +25,10 @@ LEAST_TRAINING = 12
 """Images: fewer leave nothing to hold out."""
 FEW = 10
 """Training images of a class below which a warning is due."""
+HELD_OUT_A_CLASS = 10
+"""Held-out images a class that a climb which compares candidates needs to decide on."""
+HELD_OUT_OF = 5
+"""Training images of which such a climb holds out one."""
 DARK = 32
 """Brightness below which a warning is due if no training image has a pixel of it."""
 SIDES = (8, 224)
@@ -217,6 +221,7 @@ def judge(collection: Collection, assignment: Assignment) -> tuple[list[DataErro
         few = _names(collection, (validation > 0) & (validation < FEW))
         if few:
             warnings.append(f"fewer than {FEW} validation images, which are the holdout, for {few}")
+    warnings += _about_decisions(train, validation)
     warnings += _about_pixels(collection, assignment)
     present = train[train > 0]
     if present.max() >= 10 * present.min():
@@ -272,6 +277,24 @@ def _one_trained(collection: Collection, train: numpy.ndarray) -> DataError:
         given=given + (f"; {_unreadable(collection)}" if collection.unreadable else ""),
         repair="add training images of a second class",
     )
+
+
+def _about_decisions(train: numpy.ndarray, validation: numpy.ndarray) -> list[str]:
+    """Return a warning where a climb that compares candidates would refuse the data: images of each class are given."""
+    count, have, held = len(train), int(train.sum()), int(validation.sum())
+    needed = HELD_OUT_A_CLASS * count
+    if held and held < needed:
+        return [
+            f"climb --ladder full decides on the validation images and needs {HELD_OUT_A_CLASS} a class: {needed:,}; "
+            f"here are {held:,}"
+        ]
+    if not held and have // HELD_OUT_OF < needed:
+        return [
+            f"climb --ladder full needs {HELD_OUT_A_CLASS} held-out images a class, hence "
+            f"{HELD_OUT_OF * HELD_OUT_A_CLASS} training images a class, {HELD_OUT_OF * needed:,} in all; here are "
+            f"{have:,}"
+        ]
+    return []
 
 
 def _about_pixels(collection: Collection, assignment: Assignment) -> list[str]:
