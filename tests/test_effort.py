@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepladder.effort import Ahead, Level, Plan, Speed
+from stepladder.pace import Work
 from stepladder.spec import MultiStepDecay, Plateau, Recipe, StepDecay
 from stepladder.trials import with_epochs
 
@@ -22,10 +23,10 @@ def a_plan(limit: float | None) -> Plan:
     return Plan(limit=limit, epochs=10, seeds=3, images=1000, workers=1, speed=SPEED, reserved=30)
 
 
-def of_epochs(level: Level) -> float:
-    """Return the seconds of a first step of three candidates."""
+def of_epochs(level: Level) -> Work:
+    """Return the work of a first step of three candidates."""
     effort = level.effort(10, 1.0)
-    return 3.0 * effort.seeds * effort.epochs
+    return Work.alike(3 * effort.seeds, effort.epochs, 1)
 
 
 def test_without_a_limit_every_step_gets_everything() -> None:
@@ -36,7 +37,7 @@ def test_without_a_limit_every_step_gets_everything() -> None:
 
 
 def test_epochs_are_saved_before_seeds_and_seeds_before_steps() -> None:
-    chosen = [a_plan(limit).choose("first", of_epochs, AHEAD, MACS) for limit in (2000.0, 300.0, 120.0, 60.0, 5.0)]
+    chosen = [a_plan(limit).choose("first", of_epochs, AHEAD, MACS) for limit in (2000.0, 300.0, 130.0, 60.0, 5.0)]
     levels = [level for level, _ in chosen]
     assert levels[0] == Level(3, 1.0)
     assert levels[1].seeds == 3
@@ -53,8 +54,8 @@ def test_epochs_are_saved_before_seeds_and_seeds_before_steps() -> None:
 def test_what_is_planned_fits_or_is_the_least_there_is(limit: float) -> None:
     plan = a_plan(limit)
     level, ahead = plan.choose("first", of_epochs, AHEAD, MACS)
-    cost = (of_epochs(level) + sum(step.epochs(level, 10) for step in ahead) + plan.reserved) * plan.factor
-    assert cost <= limit or (level == plan.levels()[-1] and not ahead)
+    work = sum((step.work(level, 10, 1.0, 1) for step in ahead), of_epochs(level)) + Work.alike(3, 10, 1)
+    assert plan.pace.seconds(work) <= limit or (level == plan.levels()[-1] and not ahead)
 
 
 def test_what_is_left_out_is_told() -> None:
@@ -75,9 +76,9 @@ def test_steps_ahead_are_reckoned_with_the_largest_net_that_may_come_to_stand() 
 
 def test_a_slow_machine_is_seen_and_reckoned_with() -> None:
     quick, slow = a_plan(400), a_plan(400)
-    quick.observe(10.0, 10.0)
-    slow.observe(10.0, 40.0)
-    assert slow.factor == pytest.approx(4 * quick.factor)
+    quick.pace.observe(Work(1, 10.0), 10.0, 10.0, 1)
+    slow.pace.observe(Work(1, 10.0), 40.0, 40.0, 1)
+    assert slow.pace.seconds(Work(1, 5.0)) == pytest.approx(4 * quick.pace.seconds(Work(1, 5.0)))
     assert (
         slow.choose("first", of_epochs, AHEAD, MACS)[0].share < quick.choose("first", of_epochs, AHEAD, MACS)[0].share
     )
@@ -127,8 +128,8 @@ def test_steps_that_nobody_knows_yet_are_not_told_as_left_out() -> None:
     plan.choose("first", of_epochs, [Ahead("", 1.0, 1, False)] * 5, MACS)
     assert plan.left_out == []
     assert not any("Left out" in line for line in plan.told)
-    assert not plan.fits(lambda level: 1000.0)
-    assert plan.fits(lambda level: 1.0)
+    assert not plan.fits(lambda level: Work(1, 1000.0))
+    assert plan.fits(lambda level: Work(1, 0.5))
 
 
 def test_a_shorter_run_drops_its_rate_at_the_same_shares() -> None:

@@ -19,7 +19,7 @@ from stepladder.trials import Effort, Tried
 
 if TYPE_CHECKING:
     from stepladder.ascent import Climber
-    from stepladder.effort import Level
+    from stepladder.effort import Level, Plan
 
 FORMAT = 1
 DECISIONS = "decisions.json"
@@ -64,7 +64,7 @@ def gather(climber: Climber) -> Facts:
         "seeds": options.seeds,
         "holdout_size": options.holdout_size,
         "precision": options.precision,
-        "plan": {"limit": plan.limit, "told": list(plan.told), "left_out": list(plan.left_out)},
+        "plan": _plan(plan),
         "preflight": climber.preflight,
         "steps": [_step(rung) for rung in climber.rungs],
         "seconds": plan.elapsed,
@@ -131,9 +131,10 @@ def read(folder: Path) -> Facts:
 def begun(folder: Path, identity: Facts) -> Facts:
     """Return what an earlier process left of the same climb that is not in its runs.
 
-    Its seconds, the level of each step that it began, the pre-flight, the range tests by step, whether it came to its
-    end ("ended") and how often the test set was looked at until then ("looks"), with which runs ("final_runs"). Under
-    "limit" the time that it had, under "told" and "left_out" what was told of the plan for that.
+    Its seconds, the level of each step that it began, those that it answered with whether they had a second look, the
+    pre-flight, the range tests by step, whether it came to its end ("ended") and how often the test set was looked at
+    until then ("looks"), with which runs ("final_runs"). Under "limit" the time that it had, under "told", "left_out"
+    and "back" what was told of the plan for that, under "speed", "seen" and "ready" what it rests on.
     """
     nothing: Facts = {
         "elapsed": 0.0,
@@ -142,6 +143,11 @@ def begun(folder: Path, identity: Facts) -> Facts:
         "range_tests": {},
         "told": [],
         "left_out": [],
+        "back": [],
+        "speed": None,
+        "seen": [],
+        "ready": None,
+        "answered": {},
         "limit": None,
         "ended": False,
         "looks": 0,
@@ -164,12 +170,31 @@ def begun(folder: Path, identity: Facts) -> Facts:
         "preflight": facts["preflight"],
         "told": facts["plan"]["told"],
         "left_out": facts["plan"]["left_out"],
+        **{name: facts["plan"].get(name, nothing[name]) for name in ("back", "speed", "seen", "ready")},
+        "answered": known.get("answered", {}) | {step["key"]: _had_second_look(step) for step in facts["steps"]},
         "limit": facts["plan"]["limit"],
         "range_tests": known.get("range_tests", {}) | range_tests,
         "ended": bool(final),
         "looks": final.get("looks", 1 if final else 0),
         "final_runs": final.get("runs", []),
     }
+
+
+def _plan(plan: Plan) -> Facts:
+    """Return what is told of the plan, and what a climb that goes on plans with."""
+    return {
+        "limit": plan.limit,
+        "told": list(plan.told),
+        "left_out": list(plan.left_out),
+        "back": list(plan.back),
+        "speed": None if plan.speed is None else asdict(plan.speed),
+        "seen": [list(one) for one in plan.pace.seen],
+        "ready": plan.ready,
+    }
+
+
+def _had_second_look(step: Facts) -> bool:
+    return any(len(row["runs"]) > step["seeds"] for row in step["candidates"])
 
 
 def _levels(facts: Facts) -> Facts:

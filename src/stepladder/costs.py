@@ -1,4 +1,4 @@
-"""What a climb's steps cost: core-seconds of runs that are not there yet, and whether there is time for them."""
+"""What a climb's steps cost: the work of runs that are not there yet, and whether there is time for them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stepladder.effort import Ahead, Level, Plan, Speed
+from stepladder.pace import Work
 from stepladder.questions import Question
 from stepladder.techniques import Standing
 from stepladder.trials import Named, Trial, Trials
@@ -35,18 +36,17 @@ class Costs:
         nets.sort(key=lambda net: net[1])
         self._plan.speed = Speed.measured(nets, recipe, image)
 
-    def of_step(self, question: Question, candidates: Sequence[Named], level: Level) -> float:
-        """Return the core-seconds of a step's runs that are not there yet."""
-        effort = level.effort(self._epochs, question.epochs)
-        trials = self._trials
-        jobs = [trials.job("", one, seed, effort.epochs) for _, one in candidates for seed in range(effort.seeds)]
-        if question.tune_rate:
-            jobs += tuning_jobs(trials, candidates, effort.epochs)
-        return self.of_jobs(self.missing(jobs))
+    def of_step(self, question: Question, candidates: Sequence[Named], level: Level) -> Work:
+        """Return the work of a step's runs that are not there yet."""
+        return sum((self.of_jobs(self.missing(jobs)) for jobs in self._batches(question, candidates, level)), Work())
 
-    def of_jobs(self, jobs: Sequence[Job]) -> float:
-        """Return the core-seconds of jobs; 0 where there is no limit."""
-        return sum(self._seconds(job) for job in jobs)
+    def of_whole_step(self, question: Question, candidates: Sequence[Named], level: Level) -> Work:
+        """Return the work of a step's runs, whether they are there or not."""
+        return sum((self.of_jobs(jobs) for jobs in self._batches(question, candidates, level)), Work())
+
+    def of_jobs(self, jobs: Sequence[Job]) -> Work:
+        """Return the work of jobs that begin together; of no seconds where there is no limit."""
+        return Work.of([self._seconds(job) for job in jobs], self._plan.workers)
 
     def fits(self, question: Question, candidates: Sequence[Named]) -> bool:
         """Return whether there is time to ask a question at all; one that was begun before has its time."""
@@ -67,6 +67,16 @@ class Costs:
         variants = question.variants(standing)
         largest = max((self._macs(one.trial) for _, one in variants), default=0)
         return Ahead(question.title, question.epochs, len(variants) + question.combine, question.tune_rate, largest)
+
+    def _batches(self, question: Question, candidates: Sequence[Named], level: Level) -> list[list[Job]]:
+        """Return what a step trains, one batch after the other: rates, the first seed, the other seeds."""
+        effort = level.effort(self._epochs, question.epochs)
+        trials = self._trials
+        tuning = tuning_jobs(trials, candidates, effort.epochs) if question.tune_rate else []
+        first, *others = [
+            [trials.job("", one, seed, effort.epochs) for _, one in candidates] for seed in range(effort.seeds)
+        ]
+        return [tuning, first, [job for batch in others for job in batch]]
 
     def _seconds(self, job: Job) -> float:
         experiment = job.experiment

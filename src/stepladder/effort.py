@@ -8,6 +8,7 @@ from time import perf_counter
 
 from stepladder.durations import clock
 from stepladder.layers import Shape
+from stepladder.pace import Pace, Work
 from stepladder.spec import Recipe
 from stepladder.trials import Effort
 
@@ -17,10 +18,14 @@ FEWER = ((2, 1 / 3), (2, 1 / 5))
 """Seeds and shares after that, before steps are left out: two seeds seldom decide anything, one hardly ever
 (docs/decisions.md)."""
 LEFT_OUT = "Left out, for there is no time: "
+_BACK = "Asked after all, for there is time: "
+_TOOK_LONGER = "Took longer than allowed: "
+OF_A_LIMIT = (LEFT_OUT, _BACK, _TOOK_LONGER)
+"""How sentences begin that hold for one limit and not for another."""
 _SLACK_TO_RISE = 0.8
 _SLACK = 0.95
-_FIRST_GUESS = 1.25
-"""What starting processes and reading data add to training, until it is seen."""
+_TUNED = 3
+"""Rates that are tried where rates are tuned, each by a run of that part of a step's epochs."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,16 @@ class Ahead:
     tuned: bool
     macs: int = 0
 
-    def epochs(self, level: Level, epochs: int) -> float:
-        """Return the epochs of all its runs: the candidates', and for every second step those of what stands."""
+    def work(self, level: Level, epochs: int, each: float, workers: int) -> Work:
+        """Return its runs' work, an epoch of ``each`` seconds: the candidates', in every second step what stands'."""
         effort = level.effort(epochs, self.share)
-        runs = (self.candidates + 0.5) * effort.seeds + (self.candidates if self.tuned else 0)
-        return runs * effort.epochs
+        candidates = self.candidates + 0.5
+        work = Work.alike(candidates, effort.epochs * each, workers)
+        work += Work.alike(candidates * (effort.seeds - 1), effort.epochs * each, workers)
+        if self.tuned:
+            short = max(1, round(effort.epochs / _TUNED))
+            work += Work.alike(_TUNED * self.candidates, short * each, workers)
+        return work
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,12 @@ class Plan:
         spent: seconds that earlier processes spent on the same climb.
         reserved: epochs of all images that the end takes.
         kept: level of each step that was begun before, by its key.
+        told: sentences about the plan.
+        left_out: titles of the steps that there is no time for.
+        back: titles of those that were left out and asked after all, in that order.
+        pace: what runs take.
+        ready: seconds until the first step began.
+        least: work of the first step with the least that a step can have.
     """
 
     limit: float | None
@@ -107,21 +123,18 @@ class Plan:
     kept: dict[str, Level] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    back: list[str] = field(default_factory=list)
+    pace: Pace = field(default_factory=Pace)
+    ready: float | None = None
+    least: Work = field(default_factory=Work)
     began: float = field(default_factory=perf_counter)
     level: Level | None = None
     _each: float = 0.0
-    _predicted: float = 0.0
-    _taken: float = 0.0
 
     @property
     def elapsed(self) -> float:
         """Return the seconds spent so far."""
         return self.spent + perf_counter() - self.began
-
-    @property
-    def factor(self) -> float:
-        """Return how many times longer runs take than a core alone would: others at work, processes that start."""
-        return self._taken / self._predicted if self._predicted > 0 else _FIRST_GUESS
 
     def levels(self) -> list[Level]:
         """Return what can be spent on a step, the most first."""
@@ -129,13 +142,13 @@ class Plan:
         return full + [Level(min(seeds, self.seeds), share) for seeds, share in FEWER]
 
     def choose(
-        self, key: str, now: Callable[[Level], float], ahead: Sequence[Ahead], macs: float
+        self, key: str, now: Callable[[Level], Work], ahead: Sequence[Ahead], macs: float
     ) -> tuple[Level, list[Ahead]]:
         """Return what the step that begins gets, and which of the steps ahead there will be time for.
 
         Args:
             key: of the step.
-            now: the core-seconds of its runs at a level.
+            now: the work of its runs at a level.
             ahead: the steps after it.
             macs: multiply-accumulates of the net that stands. Steps ahead are reckoned with it, or with the largest
                 candidate of any of them, which may come to stand.
@@ -143,7 +156,8 @@ class Plan:
         wanted = list(ahead)
         if key in self.kept:
             # What was left out before does not come back because it is not planned anew.
-            return self._takes(self.kept[key]), [step for step in wanted if step.title not in self.left_out]
+            gone = {*self.left_out, *self.back}
+            return self._takes(self.kept[key]), [step for step in wanted if step.title not in gone]
         if self.limit is None or self.speed is None:
             return self._takes(Level(self.seeds, 1.0)), wanted
         self._each = self.images * self.speed.seconds(max(macs, *(step.macs for step in ahead), 0))
@@ -166,14 +180,14 @@ class Plan:
             if dropped.title:
                 self.leave_out(dropped.title)
 
-    def again(self, key: str, now: Callable[[Level], float], question: tuple[float, int], macs: float) -> Level | None:
+    def again(self, key: str, now: Callable[[Level], Work], question: tuple[float, int], macs: float) -> Level | None:
         """Return what a question can be asked again with in the time that is left: the most epochs, then seeds.
 
         ``choose`` then gives the step that. None where it cannot have more epochs than it had.
 
         Args:
             key: of the step that asks again.
-            now: the core-seconds of its runs at a level.
+            now: the work of its runs at a level.
             question: the share of the goal's epochs that it asks for, and the epochs that it had.
             macs: multiply-accumulates of the net that stands.
         """
@@ -197,32 +211,48 @@ class Plan:
 
     def leave_out(self, title: str) -> None:
         """Note that there is no time for a step, and tell it."""
-        self.left_out.append(title)
-        self.told.append(f"{LEFT_OUT}{title}.")
+        if title not in self.left_out:
+            self.left_out.append(title)
+            self.told.append(f"{LEFT_OUT}{title}.")
 
-    def fits(self, now: Callable[[Level], float]) -> bool:
-        """Return whether there is time for a step of these core-seconds with the least that a step can have."""
+    def take_back(self, title: str) -> None:
+        """Note that there is time for a step that was left out, and tell it."""
+        self.left_out.remove(title)
+        self.back.append(title)
+        self.told.append(f"{_BACK}{title}.")
+
+    def end(self) -> None:
+        """Tell where the climb took longer than it was allowed, and what the least would have been."""
+        if self.limit is None or self.elapsed <= self.limit or any(one.startswith(_TOOK_LONGER) for one in self.told):
+            return
+        least = (self.ready or 0.0) + self.pace.starting + self.pace.seconds(self.least + self._last)
+        self.told.append(
+            f"{_TOOK_LONGER}{clock(self.elapsed)} in place of {clock(self.limit)}; what is never left out, the "
+            f"skeleton and the runs on all training images, takes about {clock(least)} by itself."
+        )
+
+    def fits(self, now: Callable[[Level], Work]) -> bool:
+        """Return whether there is time for a step of this work with the least that a step can have."""
         if self.limit is None or self.speed is None:
             return True
         level = self.levels()[-1]
         return self._cost(level, now(level), ()) <= (self.limit - self.elapsed) * _SLACK
 
-    def affords(self, seconds: float, ahead: Sequence[Ahead]) -> bool:
-        """Return whether there is time for so many more core-seconds, the steps ahead as they are planned."""
+    def affords(self, work: Work, ahead: Sequence[Ahead]) -> bool:
+        """Return whether there is time for so much more work, the steps ahead as they are planned."""
         if self.limit is None or self.speed is None or self.level is None:
             return True
-        return self._cost(self.level, seconds, ahead) <= (self.limit - self.elapsed) * _SLACK
+        return self._cost(self.level, work, ahead) <= (self.limit - self.elapsed) * _SLACK
 
-    def _cost(self, level: Level, now: float, ahead: Sequence[Ahead]) -> float:
-        """Return the seconds that remain: core-seconds now, the steps ahead at a level, and the end."""
-        later = sum(step.epochs(level, self.epochs) for step in ahead) + self.reserved
-        return (now + later * self._each) * self.factor / self.workers
+    @property
+    def _last(self) -> Work:
+        """Return the work of the end."""
+        return Work.alike(self.seeds, self.reserved / self.seeds * self._each, self.workers)
 
-    def observe(self, trained: float, seconds: float) -> None:
-        """Learn from runs that one core alone was thought to train in so many seconds what they took."""
-        if trained > 0:
-            self._predicted += trained
-            self._taken += seconds * self.workers
+    def _cost(self, level: Level, now: Work, ahead: Sequence[Ahead]) -> float:
+        """Return the seconds that remain: the work now, the steps ahead at a level, and the end."""
+        later = [step.work(level, self.epochs, self._each, self.workers) for step in ahead]
+        return self.pace.still_to_start + self.pace.seconds(sum(later, now + self._last))
 
     def core_seconds(self, macs: int, epochs: int) -> float:
         """Return what one run of a net is thought to take on a core of its own; 0 where there is no limit."""

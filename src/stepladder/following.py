@@ -34,7 +34,7 @@ def follow(climber: Climber) -> dict[str, Any]:
         SpecError: if no bare net fits the images and the budget.
         StepladderError: if runs fail for another reason than a loss that is no longer a number.
     """
-    standing = climber.begin(_ahead(0))
+    standing, _ = climber.begin(_ahead(0))
     trial = standing.trial
     seen = {trial}
     told: set[str] = set()
