@@ -358,11 +358,13 @@ class Climber:
 
     def _train(self, jobs: Sequence[Job]) -> None:
         left = self.costs.missing(jobs)
+        self.costs.know([job for job in jobs if job not in left])
         if not left:
             return
         self._is_replayed = False
         expected, began = self.costs.of_jobs(left), perf_counter()
         self._execute(left)
+        self.costs.know(left)
         runs = [self.trials.finished(job) for job in left]
         workers = self.options.workers
         trained = Work.of([run.seconds for run in runs if run is not None], workers).seconds

@@ -27,6 +27,7 @@ class Costs:
         self._trials = trials
         self._plan = plan
         self._epochs = epochs
+        self._known: set[str] = set()
 
     def measure_speed(self, skeleton: Standing) -> None:
         """Let the plan know how fast nets train here: bare ones, and large ones."""
@@ -38,15 +39,19 @@ class Costs:
 
     def of_step(self, question: Question, candidates: Sequence[Named], level: Level) -> Work:
         """Return the work of a step's runs that are not there yet."""
-        return sum((self.of_jobs(self.missing(jobs)) for jobs in self._batches(question, candidates, level)), Work())
+        return self._of_batches([self.missing(jobs) for jobs in self._batches(question, candidates, level)])
 
     def of_whole_step(self, question: Question, candidates: Sequence[Named], level: Level) -> Work:
         """Return the work of a step's runs, whether they are there or not."""
-        return sum((self.of_jobs(jobs) for jobs in self._batches(question, candidates, level)), Work())
+        return self._of_batches(self._batches(question, candidates, level))
 
     def of_jobs(self, jobs: Sequence[Job]) -> Work:
         """Return the work of jobs that begin together; of no seconds where there is no limit."""
-        return Work.of([self._seconds(job) for job in jobs], self._plan.workers)
+        return self._of_batches([jobs])
+
+    def know(self, jobs: Sequence[Job]) -> None:
+        """Note that the nets of jobs were trained."""
+        self._known |= {job.experiment.net for job in jobs}
 
     def fits(self, question: Question, candidates: Sequence[Named]) -> bool:
         """Return whether there is time to ask a question at all; one that was begun before has its time."""
@@ -65,8 +70,11 @@ class Costs:
     def ahead(self, question: Question, standing: Standing) -> Ahead:
         """Return a step to come as the plan sees it, if what stands now stands then."""
         variants = question.variants(standing)
+        nets = len({one.trial.net for _, one in variants} - self._known)
         largest = max((self._macs(one.trial) for _, one in variants), default=0)
-        return Ahead(question.title, question.epochs, len(variants) + question.combine, question.tune_rate, largest)
+        return Ahead(
+            question.title, question.epochs, len(variants) + question.combine, question.tune_rate, largest, nets
+        )
 
     def _batches(self, question: Question, candidates: Sequence[Named], level: Level) -> list[list[Job]]:
         """Return what a step trains, one batch after the other: rates, the first seed, the other seeds."""
@@ -77,6 +85,12 @@ class Costs:
             [trials.job("", one, seed, effort.epochs) for _, one in candidates] for seed in range(effort.seeds)
         ]
         return [tuning, first, [job for batch in others for job in batch]]
+
+    def _of_batches(self, batches: Sequence[Sequence[Job]]) -> Work:
+        """Return the work of jobs in batches, one after the other."""
+        works = [Work.of([self._seconds(job) for job in jobs], self._plan.workers) for jobs in batches]
+        nets = {job.experiment.net for jobs in batches for job in jobs} - self._known
+        return sum(works, Work(nets=len(nets)))
 
     def _seconds(self, job: Job) -> float:
         experiment = job.experiment

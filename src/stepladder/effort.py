@@ -23,7 +23,7 @@ _TOOK_LONGER = "Took longer than allowed: "
 OF_A_LIMIT = (LEFT_OUT, _BACK, _TOOK_LONGER)
 """How sentences begin that hold for one limit and not for another."""
 _SLACK_TO_RISE = 0.8
-_SLACK = 0.95
+_SLACK = 0.9
 _TUNED = 3
 """Rates that are tried where rates are tuned, each by a run of that part of a step's epochs."""
 
@@ -44,7 +44,8 @@ class Level:
 class Ahead:
     """A step to come: its title, its share of the goal's epochs, candidates, whether rates are tuned, and how large.
 
-    ``macs`` is the multiply-accumulates of its largest candidate, 0 where that is not known. The title is empty where
+    ``macs`` is the multiply-accumulates of its largest candidate, 0 where that is not known, ``nets`` how many nets it
+    trains that were not trained before. The title is empty where
     nobody knows yet what the step will be.
     """
 
@@ -53,6 +54,7 @@ class Ahead:
     candidates: int
     tuned: bool
     macs: int = 0
+    nets: int = 0
 
     def work(self, level: Level, epochs: int, each: float, workers: int) -> Work:
         """Return its runs' work, an epoch of ``each`` seconds: the candidates', in every second step what stands'."""
@@ -63,7 +65,7 @@ class Ahead:
         if self.tuned:
             short = max(1, round(effort.epochs / _TUNED))
             work += Work.alike(_TUNED * self.candidates, short * each, workers)
-        return work
+        return work + Work(nets=self.nets)
 
 
 @dataclass(frozen=True)

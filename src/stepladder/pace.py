@@ -1,4 +1,4 @@
-"""How long runs take here: a part that every run costs, whatever it trains, and a part in proportion to its work."""
+"""How long runs take here: a part that each costs, a part in proportion to its work, and a part for each new net."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 _FACTOR = 1.25
 _FIXED = 0.25
+_COMPILING = 1.0
 _STARTING = 5.0
-"""What is reckoned with until runs were seen: for a second of work, for a run, and until processes have started."""
+"""Seconds reckoned with until runs were seen: for a second of work, a run, a new net, and processes that start."""
 _DIFFER = 2.0
 """How many times as long runs must be as others, so that the difference says what work takes and not chance."""
 
@@ -24,14 +25,16 @@ class Work:
     Args:
         rounds: how many one worker trains, one after another.
         seconds: that they take on a core that does nothing else.
+        nets: of theirs that were not trained before, for which machine code is written.
     """
 
     rounds: float = 0.0
     seconds: float = 0.0
+    nets: int = 0
 
     def __add__(self, other: Work) -> Work:
         """Return what one takes after the other."""
-        return Work(self.rounds + other.rounds, self.seconds + other.seconds)
+        return Work(self.rounds + other.rounds, self.seconds + other.seconds, self.nets + other.nets)
 
     @classmethod
     def of(cls, runs: Sequence[float], workers: int) -> Work:
@@ -58,6 +61,7 @@ class Seen(NamedTuple):
 
     rounds: float
     work: float
+    nets: int
     trained: float
     seconds: float
     started: bool
@@ -80,22 +84,23 @@ class Pace:
         started = processes > self.processes
         self.processes = max(processes, self.processes)
         if work.seconds > 0:
-            self.seen.append(Seen(work.rounds, work.seconds, min(trained, seconds), seconds, started))
+            self.seen.append(Seen(work.rounds, work.seconds, work.nets, min(trained, seconds), seconds, started))
 
     def seconds(self, work: Work) -> float:
         """Return what work takes, once processes have started."""
         fixed, factor = self.fitted()
-        return fixed * work.rounds + factor * work.seconds
+        return fixed * work.rounds + factor * work.seconds + (self._compiling * work.nets if work.nets else 0.0)
 
     def fitted(self) -> tuple[float, float]:
         """Return the seconds that a run costs whatever it trains, and those that a core-second of work takes.
 
         Work takes as long as the epochs did, or longer where long runs say so, since there is more to an epoch than is
-        on its clock. Starting processes is part of neither.
+        on its clock. Neither starting processes nor what new nets take is part of that.
         """
         if not self.seen:
             return _FIXED, _FACTOR
-        seen = [one for one in self.seen if not one.started] or self.seen
+        usual = [one for one in self.seen if not one.started and not one.nets]
+        seen = usual or self.seen
         work = sum(one.work for one in seen)
         most = sum(one.seconds for one in seen) / work
         least = sum(one.trained for one in seen) / work
@@ -103,15 +108,23 @@ class Pace:
         slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in permutations(runs, 2) if b[0] >= _DIFFER * a[0]]
         factor = min(most, max(least, median(slopes))) if slopes else least
         fixed = max(0.0, median(taken - factor * each for each, taken in runs))
-        return (min(fixed, _FIXED) if seen[0].started else fixed), factor
+        return fixed if usual else min(fixed, _FIXED), factor
 
     @property
     def starting(self) -> float:
         """Return the seconds until processes have started, as it was when they last did."""
-        beyond = [one.seconds - self.seconds(Work(one.rounds, one.work)) for one in self.seen if one.started]
+        beyond = [one.seconds - self.seconds(Work(*one[:3])) for one in self.seen if one.started]
         return max(0.0, beyond[-1]) if beyond else _STARTING
 
     @property
     def still_to_start(self) -> float:
         """Return the seconds until processes have started, 0 where they have."""
         return 0.0 if self.processes else self.starting
+
+    @property
+    def _compiling(self) -> float:
+        """Return the seconds that a net takes once, which was not trained before."""
+        fixed, factor = self.fitted()
+        new = [one for one in self.seen if one.nets and not one.started]
+        beyond = [(one.seconds - fixed * one.rounds - factor * one.work) / one.nets for one in new]
+        return max(0.0, median(beyond)) if beyond else _COMPILING
