@@ -22,7 +22,7 @@ from stepladder.effort import OF_A_LIMIT, Ahead, Level, Plan, Speed
 from stepladder.errors import TrainingError
 from stepladder.ladder import Goal
 from stepladder.pace import Pace, Seen, Work
-from stepladder.questions import Question, QuestionLadder
+from stepladder.questions import Question, QuestionLadder, told_with
 from stepladder.techniques import Standing, Variant
 from stepladder.trials import Named, Trial, Trials
 from stepladder.tuning import tuned
@@ -180,7 +180,8 @@ class Climber:
             range_test = self._before["range_tests"].get(question.key) or self._range_test(standing.trial)
             standing = replace(standing, suggested_rate=range_test["suggested"])
         variants = [(STANDS, standing), *question.variants(standing)]
-        standing, left = self._answered(question, variants, later, range_test)
+        not_tried = question.not_tried(standing)
+        standing, left = self._answered(question, variants, later, range_test, not_tried=not_tried)
         return replace(standing, suggested_rate=None), left
 
     def _fits(self, question: Question, standing: Standing) -> bool:
@@ -240,11 +241,12 @@ class Climber:
         later: Sequence[Question],
         range_test: dict[str, Any] | None = None,
         more_ahead: Sequence[Ahead] = (),
+        not_tried: Sequence[str] = (),
     ) -> tuple[Standing, list[Question]]:
         by_name = dict(variants)
         ahead = [*(self.costs.ahead(one, variants[0][1]) for one in later), *more_ahead]
         candidates = [(name, one.trial) for name, one in variants]
-        rung, kept_ahead = self.answer(question, candidates, ahead, range_test=range_test)
+        rung, kept_ahead = self.answer(question, candidates, ahead, range_test=range_test, not_tried=not_tried)
         if rung.answer.taken in by_name:
             standing = replace(by_name[rung.answer.taken], recipe=rung.answer.trial.recipe)
         else:  # several joined to one: the net stays
@@ -260,8 +262,12 @@ class Climber:
         *,
         range_test: dict[str, Any] | None = None,
         advice: dict[str, Any] | None = None,
+        not_tried: Sequence[str] = (),
     ) -> tuple[Rung, list[Ahead]]:
-        """Return a question's answer, with as much effort as there is time for, and the steps still to come."""
+        """Return a question's answer, with as much effort as there is time for, and the steps still to come.
+
+        What could not be tried is told with the reason of the decision.
+        """
         self._number += 1
         macs = self.trials.cost(candidates[0][1])[1]
         level, kept = self.plan.choose(
@@ -287,6 +293,7 @@ class Climber:
             stands=question is not SKELETON,
             more=lambda jobs: self._before["answered"].get(question.key, self.costs.affords(jobs, kept)),
         )
+        answer = replace(answer, reason=told_with(answer.reason, not_tried, is_alone=len(answer.tried) == 1))
         rung = Rung(question, answer, level, effort, self.trials.new_seconds(), range_test, advice)
         self.rungs.append(rung)
         for row in answer.tried:

@@ -48,6 +48,15 @@ class Spec(BaseModel):
         except ValidationError as error:
             raise SpecError.of(subject, [_mistake(cls, item) for item in error.errors()]) from None
 
+    @classmethod
+    def mistakes(cls, values: object) -> list[str]:
+        """Return what is wrong with single fields of a value; that some do not go together is no mistake here."""
+        try:
+            cls.model_validate(values)
+        except ValidationError as error:
+            return [_mistake(cls, item) for item in error.errors() if item["loc"]]
+        return []
+
 
 class Constant(Spec):
     """The same learning rate throughout."""

@@ -53,6 +53,8 @@ class Standing:
 
 Variant = tuple[str, Standing]
 """What to try: a name, and what would stand if it were kept."""
+Offer = tuple[str, Standing | str]
+"""What a technique gives: something to try, or in its place why there is nothing, as "has no place in this net"."""
 
 KINDS: dict[str, dict[str, float]] = {
     "rotation": {"rotation": 7},
@@ -65,7 +67,7 @@ KINDS: dict[str, dict[str, float]] = {
 }
 """Kinds of augmentation, by what people call them: degrees, pixels, shares, probabilities."""
 
-Technique = Callable[..., Iterable[Variant]]
+Technique = Callable[..., Iterable[Offer]]
 """Takes what stands and the options that the ladder's file gives it, by name."""
 
 
@@ -91,7 +93,7 @@ def global_average_pooling(standing: Standing) -> Iterable[Variant]:
     yield "global average pooling", standing.with_net(averaged.widened(standing.image, had or standing.budget))
 
 
-def capacity(standing: Standing, shares: Sequence[float] = (0.5, 1.0)) -> Iterable[Variant]:
+def capacity(standing: Standing, shares: Sequence[float] = (0.5, 1.0)) -> Iterable[Offer]:
     """Widen all layers alike until a share of the budget is used; then spend all of it more on early or late layers."""
     stands = standing.blueprint.parameters(standing.image) or 0
     for share in shares:
@@ -99,18 +101,18 @@ def capacity(standing: Standing, shares: Sequence[float] = (0.5, 1.0)) -> Iterab
         # A twentieth more or less is the same net for twice the work.
         if abs((wider.parameters(standing.image) or 0) - stands) > _SAME_SIZE * stands:
             yield f"{share:.0%} of the budget", standing.with_net(wider)
+        else:
+            yield f"{share:.0%} of the budget", "is the size of what stands already"
     for name, tilt in (("more for early layers", -1), ("more for late layers", 1)):
         tilted = standing.blueprint.tilted(tilt).widened(standing.image, standing.budget)
-        if tilted.widths != standing.blueprint.widths:
-            yield f"all of the budget, {name}", standing.with_net(tilted)
+        yield f"all of the budget, {name}", standing.with_net(tilted)
 
 
-def pooling_position(standing: Standing) -> Iterable[Variant]:
+def pooling_position(standing: Standing) -> Iterable[Offer]:
     """Pool one convolution earlier, or one later; widths stay, so that only the place differs."""
     for name, by in (("pool earlier", -1), ("pool later", 1)):
         moved = standing.blueprint.with_pooling_moved(by)
-        if moved is not None and moved.parameters(standing.image) is not None:
-            yield name, standing.with_net(moved)
+        yield name, standing.with_net(moved) if moved is not None else "has no place in this net"
 
 
 def dropout(standing: Standing, shares: Sequence[float] = (0.05, 0.1)) -> Iterable[Variant]:

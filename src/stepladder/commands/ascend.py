@@ -22,11 +22,16 @@ ladder_app = typer.Typer(
 
 
 @ladder_app.command()
-def show(name: Annotated[str, typer.Argument(help="full: the ladder that asks what each technique is worth.")]) -> None:
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(help="full: the ladder that asks what each technique is worth. classic and auto: what they do."),
+    ],
+) -> None:
     """Print a ladder's file; written into a file of your own it can be changed and climbed with --ladder FILE.toml."""
-    from stepladder.questions import source
+    from stepladder.questions import WITHOUT_FILE, about, source
 
-    print(source(name), end="")
+    print(about(name) if name in WITHOUT_FILE else source(name), end="")
 
 
 def asks_questions(ladder: str) -> bool:
