@@ -41,10 +41,10 @@ def step(title: str, taken: str, *candidates: Facts, **changed: Any) -> Facts:
     return made | changed
 
 
-def advised(promised: list[float], came: list[float] | None) -> Facts:
+def advised(promised: list[float], came: list[float] | None, verdict: str) -> Facts:
     return {
         "technique": "dropout", "title": "Dropout everywhere", "evidence": "the gap is wide", "where": "all over",
-        "why": "single values decide", "promised": promised, "came": came, "verdict": "keep",
+        "why": "single values decide", "promised": promised, "came": came, "verdict": verdict,
     }  # fmt: skip
 
 
@@ -80,12 +80,12 @@ def climb(final_runs: list[str] | None = None) -> Facts:
             "Dropout", "what stands", stands,
             row("dropout 0.05", [96.0], decided("drop", -1.5, -2.9, 0.1)),
             row("dropout 0.1", [96.9, 97.7], decided("undecided", 0.05, -0.4, 0.5), changes={"momentum": 0.95}),
-            range_test=range_test(), advice=advised([0.6, 0.9], [0.05, -0.4, 0.5]),
+            range_test=range_test(), advice=advised([0.6, 0.9], [0.05, -0.4, 0.5], "undecided"),
         ),
         step(
             "Pooling", "pool earlier", dict(stands),
             row("pool earlier", [97.1, 97.3], decided("keep", 0.1, -0.1, 0.3, -0.2), parameters=600),
-            advice=advised([-0.1, 0.3], [0.1, -0.1, 0.3]),
+            advice=advised([-0.1, 0.3], [0.1, -0.1, 0.3], "keep"),
         ),
     ]  # fmt: skip
     facts: Facts = {

@@ -23,10 +23,10 @@ from stepladder.effort import Ahead, Level, Plan
 from stepladder.errors import SpecError
 from stepladder.following import LADDER, follow
 from stepladder.ladder import Goal
+from stepladder.promises import promises
 from stepladder.questions import Question, QuestionLadder, load, source
 from stepladder.runs import open_finished
 from stepladder.spec import Experiment, Recipe
-from stepladder.story import promises
 from stepladder.techniques import BUILT_IN, Standing, technique
 from stepladder.workers import Job
 
@@ -278,17 +278,23 @@ def test_a_climb_that_follows_advice_keeps_the_score(monkeypatch: pytest.MonkeyP
         asked.append(folder)
         experiment = open_finished(folder).experiment
 
-        def one(title: str, effect: tuple[float, float], **changes: object) -> Advice:
+        def one(technique: str, title: str, effect: tuple[float, float], **changes: object) -> Advice:
             values = experiment.model_dump(mode="json")
             values["net"] = changes.pop("net", values["net"])
             values["recipe"] |= changes
             change = Experiment.read(values, "the advice")
-            return Advice("technique", title, "a figure", "everywhere", "now", effect, "nothing", change, "stepladder")
+            return Advice(technique, title, "a figure", "everywhere", "now", effect, "nothing", change, "stepladder")
 
         return [
-            one("more epochs", (1, 2), epochs=2),
-            one("batch normalisation", (5, 90), net=experiment.net.replace("[ReLU] ", ""), learning_rate=0.05),
-            one("hardly any steps", (500, 600), learning_rate=1e-6),
+            one("epochs", "more epochs", (1, 2), epochs=2),
+            one(
+                "batch normalisation",
+                "batch normalisation",
+                (5, 90),
+                net=experiment.net.replace("[ReLU] ", ""),
+                learning_rate=0.05,
+            ),
+            one("learning rate", "hardly any steps", (500, 600), learning_rate=1e-6),
         ]
 
     monkeypatch.setattr("stepladder.following.advise_run", advised)
@@ -308,11 +314,18 @@ def test_a_climb_that_follows_advice_keeps_the_score(monkeypatch: pytest.MonkeyP
     score = {row["title"]: row["outcome"] for row in promises(facts)}
     assert score["batch normalisation"] == "kept"
     assert by_title["batch normalisation"]["advice"]["came"][0] > 5
-    assert score["hardly any steps"] == "less"
+    assert score["hardly any steps"] == "broken"
     assert by_title["hardly any steps"]["taken"] == STANDS
     assert len(set(asked)) == 2
     assert "    nothing is left to try" in told
+    assert facts["why_it_ended"] == "nothing was left to try, within the goal's epochs and budget"
+    assert told[-1] == f"promises of advice: kept 1, open 0, broken {len(steps) - 1}"
+    (kept,) = (line for line in told if line.endswith(" came: kept"))
+    assert kept.startswith("    promised +5.00 to +90.00 points, +")
     assert facts["final"]["accuracies"]
+    # What is asked is a question, and the figures that speak for it are told as such.
+    assert steps[0]["question"] == "Does it help to batch normalisation?"
+    assert "    advised: batch normalisation. a figure" in told
 
 
 @pytest.mark.usefixtures("small_nets")

@@ -188,6 +188,7 @@ def test_a_climb_that_follows_advice_ends_when_its_time_does(monkeypatch: pytest
     assert [step["key"] for step in facts["steps"]] == ["skeleton"]
     assert facts["plan"]["left_out"] == ["Normalise"]
     assert "    Left out, for there is no time: Normalise." in told
+    assert facts["why_it_ended"] == "there was no time for 'Normalise'"
     assert told.count("    Alarm: Check labels. They lie. stepladder data") == 1
 
 

@@ -23,14 +23,15 @@ from stepladder.cli import app
 from stepladder.errors import RunError
 from stepladder.pictures.draw import subject_of
 from stepladder.predict import run_folder
+from stepladder.promises import in_words, promises, score
 from stepladder.report import write_report
 from stepladder.report.drawings import AccuracyAxis
 from stepladder.report.scale import Scale
-from stepladder.report.story import write_story
+from stepladder.report.story import render_markdown, render_page, write_story
 from stepladder.report.story_text import brief_clock, changes_text
 from stepladder.spec import Experiment
 from stepladder.workers import Job, train_here
-from story_facts import NORMALISED, PIXEL, climb, row, step
+from story_facts import NORMALISED, PIXEL, advised, climb, row, step
 
 EVIL = "</script><img src=x onerror=\"document.title='taken'\"> & | “more”"
 
@@ -85,12 +86,66 @@ def test_runs_that_stand_in_several_steps_are_counted_once(folder: Path) -> None
     assert (tally["keep"], tally["drop"], tally["undecided"], tally["failed"], tally["taken"]) == (2, 1, 2, 1, 2)
 
 
-def test_a_promise_is_kept_where_the_interval_of_what_came_meets_it(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "came", "outcome"),
+    [
+        ("keep", [1.9, 0.4, 3.4], "kept"),
+        ("keep", [0.2, 0.1, 0.3], "kept"),
+        ("keep", [9.0, 7.0, 11.0], "kept"),
+        ("keep", [0.1, 0.0, 0.2], "broken"),
+        ("undecided", [1.92, -1.14, 4.98], "open"),
+        ("undecided", [3.0, 2.0, 4.0], "open"),
+        ("undecided", [-0.5, -1.2, 0.2], "broken"),
+        ("drop", [0.1, -0.2, 0.4], "broken"),
+        ("cannot be trained", None, "broken"),
+    ],
+)
+def test_a_promise_is_kept_by_what_the_step_kept_and_open_where_its_runs_do_not_tell(
+    verdict: str, came: list[float] | None, outcome: str
+) -> None:
+    rows = [row("what stands", [93.0, 94.0]), row("advised", [95.0, 95.5], failure="" if came else "cannot be trained")]
+    facts = {"steps": [step("Advised", "what stands", *rows, advice=advised([0.24, 1.95], came, verdict))]}
+    assert [one["outcome"] for one in promises(facts)] == [outcome]
+    assert in_words(promises(facts)[0]).endswith(f": {outcome}")
+
+
+def test_what_cannot_be_measured_because_what_stood_came_apart_leaves_its_promise_open() -> None:
+    rows = [row("what stands", [93.0], failure="cannot be trained with seed 1"), row("advised", [95.0, 95.5])]
+    facts = {"steps": [step("Advised", "advised", *rows, advice=advised([0.24, 1.95], None, "cannot be trained"))]}
+    assert [one["outcome"] for one in promises(facts)] == ["open"]
+
+
+def test_the_score_counts_what_was_kept_what_is_open_and_what_was_broken(folder: Path) -> None:
     facts = story.read(folder)
-    assert [one["outcome"] for one in story.promises(facts)] == ["less", "kept"]
-    facts["steps"][2]["advice"] |= {"promised": [-0.9, -0.5]}
-    facts["steps"][3]["advice"] |= {"came": None}
-    assert [one["outcome"] for one in story.promises(facts)] == ["more", "open"]
+    assert [one["outcome"] for one in promises(facts)] == ["broken", "kept"]
+    assert score(facts) == "kept 1, open 0, broken 1"
+    facts["steps"][2]["advice"]["promised"] = [0.3, 0.9]
+    assert score(facts) == "kept 1, open 1, broken 0"
+    for text in (render_page(facts), render_markdown(facts)):
+        assert "Kept 1, open 1, broken 0" in text
+        for words in ("✓ kept", "? open", "open where these runs do not tell"):
+            assert words in text
+        assert "✗ broken" not in text
+
+
+def test_a_climb_that_followed_no_advice_says_so_and_why(folder: Path) -> None:
+    facts = story.read(folder)
+    steps = [one | {"advice": None} for one in facts["steps"]]
+    for text in (render_page(facts | {"steps": steps}), render_markdown(facts | {"steps": steps})):
+        assert "Advice, and what came of it" not in text
+    none = facts | {"steps": steps, "why_it_ended": "there was no time for 'Widen all layers'"}
+    for text in (render_page(none), render_markdown(none)):
+        assert "Advice, and what came of it" in text
+        assert "No advice was followed: there was no time for" in text
+    for text in (render_page(none | {"steps": facts["steps"]}), render_markdown(none | {"steps": facts["steps"]})):
+        assert "No more was tried: there was no time for" in text
+
+
+def test_what_speaks_for_advice_stands_beneath_its_question(folder: Path) -> None:
+    facts = story.read(folder)
+    for text in (render_page(facts), render_markdown(facts)):
+        question, evidence = text.index("What is dropout worth?"), text.index("Evidence: The gap is wide.")
+        assert 0 < evidence - question < 200
 
 
 def test_the_goal_is_met_by_the_mean_of_the_seeds_below_the_budget() -> None:
@@ -186,7 +241,7 @@ def test_both_pages_tell_every_candidate_with_its_difference_and_verdict(folder:
                     assert decision["settles"] is None or decision["settles"] in text
         assert "its loss is no number any more" in text
         assert "Left out, for there is no time: Optimiser." in text
-        assert "1 of 2" in text
+        assert "Kept 1, open 0, broken 1" in text
 
 
 def test_zero_is_at_one_place_in_all_drawings_of_differences(folder: Path) -> None:

@@ -98,6 +98,7 @@ class Climber:
         self._number = 0
         self.under_way: tuple[str, Level] | None = None
         self.final: dict[str, Any] | None = None
+        self.why_it_ended = ""
         self.plan = self._planned()
         self.costs = Costs(self.trials, self.plan, options.goal.epochs)
         self._told = len(self.plan.told)

@@ -78,6 +78,8 @@ def gather(climber: Climber) -> Facts:
         facts["under_way"] = {"key": key, "level": [level.seeds, level.share]}
     if climber.final is not None:
         facts["final"] = climber.final
+    if climber.why_it_ended:
+        facts["why_it_ended"] = climber.why_it_ended
     return facts
 
 

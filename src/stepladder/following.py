@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from stepladder import ascent_facts
 from stepladder.advice import Advice, advise_run
 from stepladder.ascent import STANDS, Climber
 from stepladder.effort import LEFT_OUT, Ahead
 from stepladder.evaluate import mean
+from stepladder.promises import in_words, promises, score
 from stepladder.questions import Question, QuestionLadder
 from stepladder.runs import FinishedRun
 from stepladder.techniques import Standing
@@ -40,7 +42,11 @@ def follow(climber: Climber) -> dict[str, Any]:
     told: set[str] = set()
     for number in range(1, _MOST + 1):
         runs = _runs(climber, trial)
-        if not runs or _is_met(climber, runs):
+        if not runs:
+            climber.why_it_ended = "what stands could not be trained"
+            break
+        if _is_met(climber, runs):
+            climber.why_it_ended = f"the target of {climber.options.goal.target:g}% is met on the held-out images"
             break
         advised = advise_run(runs[0].folder, climber.dataset, standing.budget)
         _tell_alarms(climber, advised, told)
@@ -48,6 +54,7 @@ def follow(climber: Climber) -> dict[str, Any]:
         new = next(((advice, one) for advice, one in changes if one is not None and one not in seen), None)
         if new is None:
             climber.tell("    nothing is left to try")
+            climber.why_it_ended = "nothing was left to try, within the goal's epochs and budget"
             break
         advice, changed = new
         seen.add(changed)
@@ -55,20 +62,26 @@ def follow(climber: Climber) -> dict[str, Any]:
         if not climber.costs.fits(question, candidates):
             climber.plan.leave_out(advice.title)
             climber.tell(f"    {LEFT_OUT}{advice.title}.")
+            climber.why_it_ended = f"there was no time for '{advice.title}'"
             break
+        climber.tell(f"    advised: {advice.title}. {advice.evidence}")
         rung, _ = climber.answer(question, candidates, _ahead(number), advice=_promise(advice))
+        climber.tell(f"    {in_words(promises(ascent_facts.gather(climber))[-1])}")
         trial = rung.answer.trial
         if rung.answer.taken != STANDS:
             # What was worth nothing to the net before may be worth something to this one.
             seen = {trial}
-    return climber.finish(trial)
+    facts = climber.finish(trial)
+    if judged := score(facts):
+        climber.tell(f"promises of advice: {judged}")
+    return facts
 
 
 def _question(number: int, advice: Advice) -> Question:
     return Question.model_construct(
         key=f"advice-{number}",
         title=advice.title,
-        question=advice.evidence,
+        question=f"Does it help to {advice.title[:1].lower()}{advice.title[1:]}?",
         technique=advice.technique,
         options={},
         epochs=1.0,

@@ -25,7 +25,10 @@ EXHIBITS = "exhibits.json"
 Facts = dict[str, Any]
 
 _NEEDED = ("title", "data", "ladder", "goal", "seeds", "holdout_size", "command", "net")
-_CLIMB: Facts = {"plan": None, "preflight": None, "seconds": None, "final": None, "recipe": None, "precision": None}
+_CLIMB: Facts = {
+    **dict.fromkeys(("plan", "preflight", "seconds", "final", "recipe", "precision")),
+    "why_it_ended": "",
+}
 _STEP: Facts = {"technique": "", "seeds": None, "epochs": None, "seconds": None, "advice": None, "range_test": None}
 _ROW: Facts = {
     "learning_rate": None,
@@ -36,7 +39,6 @@ _ROW: Facts = {
     "remark": "",
     "changes": {},
 }
-_ADVICE: Facts = {"title": "", "where": "", "why": ""}
 _DECISION: Facts = {"level": None, "needed": 0.0, "seeds": None, "reason": "", "settles": None}
 
 
@@ -247,26 +249,6 @@ def path(facts: Facts) -> list[Facts]:
             }
         )
     return points
-
-
-def promises(facts: Facts) -> list[Facts]:
-    """Return what was advised, promised and came, a row a step that followed advice.
-
-    "outcome" is "kept" where the interval of what came meets the promised range, "less" or "more" where it lies beside
-    it, and "open" where nothing could be measured.
-    """
-    rows = []
-    for number, step in enumerate(facts["steps"], start=1):
-        if step["advice"]:
-            rows.append(_ADVICE | step["advice"] | {"number": number, "outcome": _outcome(step["advice"])})
-    return rows
-
-
-def _outcome(advice: Facts) -> str:
-    if advice["came"] is None:
-        return "open"
-    _, low, high = advice["came"]
-    return "less" if high < advice["promised"][0] else "more" if low > advice["promised"][1] else "kept"
 
 
 def tally(facts: Facts) -> Facts:

@@ -20,6 +20,8 @@ Facts = dict[str, Any]
 
 SIGNS = {"keep": "✓", "drop": "✗", "undecided": "?"}
 COLOURS = {"keep": "var(--good)", "drop": "var(--bad)", "undecided": "var(--soft)"}
+PROMISES = {"kept": "keep", "open": "undecided", "broken": "drop"}
+"""The verdict whose sign and colour a promise has that was kept, is open, or was broken."""
 
 _TICKS = ((0.1, 0.2, 0.5, 1, 2, 5), (0.2, 0.5, 1, 2, 5, 10), (0.2, 1, 3, 10, 30, 100), (1, 5, 20, 100), (1, 10, 100))
 """Round differences to write on an axis, more of them or fewer."""
@@ -105,15 +107,15 @@ class Scale:
         Args:
             promised: lowest and highest, in points.
             came: points, and the ends of their interval; None if nothing was measured.
-            outcome: "kept", "less", "more" or "open".
+            outcome: "kept", "open" or "broken".
         """
         left, right = self.at(promised[0]), self.at(promised[1])
         label = f"promised {promised[0]:+.2f} to {promised[1]:+.2f} points"
         width = max(right - left, 0.8)
         content = f'{self._grid()}<rect class="promised" x="{left:.2f}%" y="22%" width="{width:.2f}%" height="56%"/>'
         if came is not None:
-            colour = "var(--good)" if outcome == "kept" else "var(--bad)"
-            label += f", came {came[0]:+.2f} ({came[1]:+.2f} to {came[2]:+.2f})"
+            colour = COLOURS[PROMISES[outcome]]
+            label += f", came {came[0]:+.2f} ({came[1]:+.2f} to {came[2]:+.2f}): {outcome}"
             content += _bar(self, came[1], came[2], colour)
             content += f'<circle cx="{self.at(came[0]):.2f}%" cy="50%" r="4.5" fill="{colour}"/>'
         return _drawing(content, label)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from stepladder import story
 from stepladder.data import sample
 from stepladder.evaluate import mean
+from stepladder.promises import promises, score
 from stepladder.report import drawings, gauges
 from stepladder.report.drawing_files import as_file, effects_drawing, inputs_drawing
 from stepladder.report.parts import assets, fill, net_filters, net_payload, net_view, script_json
 from stepladder.report.render import Pages, Picture, as_files, net_figures, write_pages
-from stepladder.report.scale import SIGNS, Scale
+from stepladder.report.scale import PROMISES, SIGNS, Scale
 from stepladder.report.story_text import (
     brief_clock,
     changes_text,
@@ -100,14 +101,13 @@ def draw(facts: Facts) -> dict[str, Picture]:
 
 
 def _view(facts: Facts) -> Facts:
-    rows, promises = story.effects(facts), story.promises(facts)
+    rows, advised = story.effects(facts), promises(facts)
     points = story.path(facts)
     standing = facts["final"] or story.taken(facts["steps"][-1])
     before = facts["preflight"] or {}
     tests = before.get("range_test")
-    outcomes = [row["outcome"] for row in promises]
     tally = story.tally(facts)
-    came = [dict(zip(("points", "low", "high"), row["came"], strict=True)) for row in promises if row["came"]]
+    came = [dict(zip(("points", "low", "high"), row["came"], strict=True)) for row in advised if row["came"]]
     return facts | {
         "effects": rows,
         "checks": story.checks(facts) if facts["final"] else [],
@@ -126,15 +126,12 @@ def _view(facts: Facts) -> Facts:
         "legend": Scale(2.5),
         "path_narrow": drawings.path(points, facts["goal"], width=360, height=380),
         "path_wide": drawings.path(points, facts["goal"]),
-        "promises": promises,
+        "promise_like": PROMISES,
+        "promises": advised,
         "plan": facts["plan"] if facts["plan"] and (facts["plan"]["limit"] or facts["plan"]["told"]) else None,
         "range_test": drawings.range_test(tests) if tests else None,
         "scale": Scale.of([*rows, *came]),
-        "score": {
-            "kept": outcomes.count("kept"),
-            "judged": len(outcomes) - outcomes.count("open"),
-            "open": outcomes.count("open"),
-        },
+        "score": score(facts),
         "signs": SIGNS,
         "standing": standing,
         "tally": tally,
