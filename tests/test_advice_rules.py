@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,9 @@ from stepladder.diagnosis.values import AugmentationEffect, Confusion, Doubt, Fa
 from stepladder.notation import Net
 from stepladder.options import given_options
 from stepladder.rules import RULES, Advice
+from stepladder.rules import base as rules_base
 from stepladder.rules.base import settings, train_command
+from stepladder.rules.rate_shifts import SHIFTS, STAYS, shifts_rate
 from stepladder.spec import Experiment
 
 
@@ -558,6 +561,20 @@ def test_any_experiment_survives_its_command(
         "drawn",
     )
     assert read_command(train_command(experiment, "runs/it's mine", "learning rate")) == experiment
+
+
+def test_of_every_technique_it_is_known_whether_it_shifts_the_best_rate() -> None:
+    named = set()
+    for path in Path(rules_base.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "advice":
+                named.add(ast.literal_eval(node.args[1]))
+    assert {"batch normalisation", "learning rate", "dropout"} <= named
+    assert named <= SHIFTS.keys() | STAYS.keys()
+    assert not SHIFTS.keys() & STAYS.keys()
+    assert shifts_rate("softmax")
+    assert shifts_rate("a rule of somebody else")
+    assert not shifts_rate("learning rate")
 
 
 def test_settings_name_only_what_differs_from_the_defaults() -> None:

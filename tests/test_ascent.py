@@ -326,6 +326,11 @@ def test_a_climb_that_follows_advice_keeps_the_score(monkeypatch: pytest.MonkeyP
     # What is asked is a question, and the figures that speak for it are told as such.
     assert steps[0]["question"] == "Does it help to batch normalisation?"
     assert "    advised: batch normalisation. a figure" in told
+    # Batch normalisation may shift the best rate; advice on the rate is about nothing else.
+    tried = [open_finished(path.parent).experiment for path in tmp_path.glob("runs/*/result.json")]
+    rates = {one.recipe.learning_rate for one in tried if "[ReLU]" not in one.net}
+    assert {0.017, 0.05, 0.15} <= rates
+    assert min(rates) == 1e-6
 
 
 @pytest.mark.usefixtures("small_nets")

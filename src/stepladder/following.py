@@ -12,6 +12,7 @@ from stepladder.effort import LEFT_OUT, Ahead
 from stepladder.evaluate import mean
 from stepladder.promises import in_words, promises, score
 from stepladder.questions import Question, QuestionLadder
+from stepladder.rules.rate_shifts import shifts_rate
 from stepladder.runs import FinishedRun
 from stepladder.techniques import Standing
 from stepladder.trials import Trial, with_epochs
@@ -69,8 +70,9 @@ def follow(climber: Climber) -> dict[str, Any]:
         climber.tell(f"    {in_words(promises(ascent_facts.gather(climber))[-1])}")
         trial = rung.answer.trial
         if rung.answer.taken != STANDS:
-            # What was worth nothing to the net before may be worth something to this one.
-            seen = {trial}
+            # What was worth nothing to the net before may be worth something to this one, but for what it was itself
+            # before its learning rate was tuned.
+            seen = {trial, changed}
     facts = climber.finish(trial)
     if judged := score(facts):
         climber.tell(f"promises of advice: {judged}")
@@ -85,14 +87,14 @@ def _question(number: int, advice: Advice) -> Question:
         technique=advice.technique,
         options={},
         epochs=1.0,
-        tune_rate=False,
+        tune_rate=shifts_rate(advice.technique),
         combine=False,
     )
 
 
 def _ahead(number: int) -> list[Ahead]:
     """Return the pieces of advice that the plan reckons with after so many; nobody knows yet what they will be."""
-    return [Ahead("", 1.0, 1, False) for _ in range(number + 1, _EXPECTED + 1)]
+    return [Ahead("", 1.0, 1, True) for _ in range(number + 1, _EXPECTED + 1)]
 
 
 def _promise(advice: Advice) -> dict[str, Any]:
