@@ -253,6 +253,15 @@ def test_of_equally_good_candidates_the_cheapest_is_taken() -> None:
     assert choose(before, [a]).reason == "a is taken: the only one kept."
 
 
+def test_why_the_best_is_taken_is_true_whether_or_not_a_cheaper_one_was_kept() -> None:
+    before = candidate("plain", BASELINE, 5_000)
+    best, good = candidate("best", runs(1, 2, 1), 7_900), candidate("good", BETTER, 7_000)
+    reason = "best is taken: the best of those kept"
+    assert choose(before, [best, good]).reason == f"{reason}, and clearly better than what is cheaper: good."
+    dearer, as_dear = replace(good, parameters=8_500), replace(good, name="as dear", parameters=7_900)
+    assert choose(before, [best, dearer, as_dear]).reason == f"{reason}, none of which is cheaper."
+
+
 def test_the_costlier_one_has_to_be_clearly_better_at_the_level_of_its_comparisons() -> None:
     cheap = candidate("cheap", BETTER, 5_000)
     best = next(

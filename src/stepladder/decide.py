@@ -189,17 +189,20 @@ def choose(
     if not kept:
         return Choice(baseline.name, why_it_stays(baseline.name, decisions), decisions)
     best = max(kept, key=lambda one: decisions[one.name].points)
-    for one in sorted(kept, key=lambda one: (one.parameters, one.macs)):
-        if (one.parameters, one.macs) >= (best.parameters, best.macs):
-            break
+    cheaper = [one for one in kept if (one.parameters, one.macs) < (best.parameters, best.macs)]
+    for one in sorted(cheaper, key=lambda one: (one.parameters, one.macs)):
         ahead = decide(one.runs, best.runs, worthwhile=worthwhile, level=level / (len(kept) - 1))
         if ahead.verdict != "keep":
             reason = f"{one.name} is taken: kept, and cheaper than {best.name}, which is not clearly better"
             return Choice(one.name, f"{reason} ({_interval(ahead)}).", decisions)
-    alone = (
-        "the only one kept" if len(kept) == 1 else "the best of those kept, and clearly better than each cheaper one"
-    )
-    return Choice(best.name, f"{best.name} is taken: {alone}.", decisions)
+    if len(kept) == 1:
+        why = "the only one kept"
+    elif cheaper:
+        names = ", ".join(one.name for one in cheaper)
+        why = f"the best of those kept, and clearly better than what is cheaper: {names}"
+    else:
+        why = "the best of those kept, none of which is cheaper"
+    return Choice(best.name, f"{best.name} is taken: {why}.", decisions)
 
 
 def why_it_stays(baseline: str, decisions: Mapping[str, Decision]) -> str:
