@@ -198,8 +198,8 @@ def choose(
     if len(kept) == 1:
         why = "the only one kept"
     elif cheaper:
-        names = ", ".join(one.name for one in cheaper)
-        why = f"the best of those kept, and clearly better than what is cheaper: {names}"
+        beaten = ", ".join(one.name for one in cheaper)
+        why = f"the best of those kept, and clearly better than what is cheaper: {beaten}"
     else:
         why = "the best of those kept, none of which is cheaper"
     return Choice(best.name, f"{best.name} is taken: {why}.", decisions)
