@@ -138,7 +138,7 @@ def test_a_climb_that_followed_no_advice_says_so_and_why(folder: Path) -> None:
         assert "Advice, and what came of it" in text
         assert "No advice was followed: there was no time for" in text
     for text in (render_page(none | {"steps": facts["steps"]}), render_markdown(none | {"steps": facts["steps"]})):
-        assert "No more was tried: there was no time for" in text
+        assert "The climb ended because there was no time for" in text
 
 
 def test_what_speaks_for_advice_stands_beneath_its_question(folder: Path) -> None:
