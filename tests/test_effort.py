@@ -84,20 +84,38 @@ def test_starting_processes_leaves_the_time_that_is_left_to_the_steps() -> None:
     assert level.seeds == 3
 
 
+def test_steps_that_were_left_out_come_back_before_others_have_more_epochs() -> None:
+    plan = a_plan(60)
+    plan.choose("first", of_epochs, AHEAD, MACS)
+    gone = list(plan.left_out)
+    assert gone
+    plan.limit = 1000
+    assert plan.choose("second", of_epochs, AHEAD, MACS)[1] == AHEAD
+    assert plan.left_out == []
+    assert plan.back == gone[::-1]
+    assert [line for line in plan.told if "after all" in line] == [
+        f"Asked after all, for there is time: {title}." for title in gone[::-1]
+    ]
+    assert plan.told[-1].startswith("From here on: 3 seeds"), "the plan is told with what came back"
+    plan.leave_out(gone[0])
+    assert gone[0] not in plan.back
+
+
 def test_a_climb_that_took_longer_than_allowed_says_so_once() -> None:
     plan = a_plan(60)
     plan.ready, plan.least = 16.0, Work(4, 4.0)
-    plan.end()
+    last = Work(3, 0.0)
+    plan.end(last)
     assert plan.told == []
     plan.spent = 75
-    plan.end()
-    plan.end()
+    plan.end(last)
+    plan.end(last)
     (line,) = plan.told
     assert line.startswith("Took longer than allowed: 1 min 15 s in place of 1 min 0 s; ")
     # 16 s before, 5 s for processes to start, 5 s for four runs of a second, and 0.25 s for each of seven runs.
     assert line.endswith("takes about 28 s by itself.")
     unlimited = a_plan(None)
-    unlimited.end()
+    unlimited.end(last)
     assert unlimited.told == []
 
 
@@ -107,6 +125,16 @@ def test_steps_ahead_are_reckoned_with_the_largest_net_that_may_come_to_stand() 
     assert may_grow.seeds * may_grow.share < small.seeds * small.share
     grown = a_plan(300).choose("first", of_epochs, AHEAD, 4 * MACS)[0]
     assert grown == may_grow
+
+
+def test_a_large_net_of_a_step_that_is_left_out_is_not_reckoned_with() -> None:
+    huge = [*AHEAD[:2], replace(AHEAD[2], macs=40_000_000)]
+    plan = a_plan(400)
+    level, ahead = plan.choose("first", of_epochs, huge, MACS)
+    assert ahead == AHEAD[:2]
+    assert level == a_plan(400).choose("first", of_epochs, AHEAD[:2], MACS)[0]
+    assert plan.fits(of_epochs, MACS)
+    assert not plan.fits(of_epochs, 40_000_000)
 
 
 def test_a_slow_machine_is_seen_and_reckoned_with() -> None:
@@ -163,8 +191,8 @@ def test_steps_that_nobody_knows_yet_are_not_told_as_left_out() -> None:
     plan.choose("first", of_epochs, [Ahead("", 1.0, 1, False)] * 5, MACS)
     assert plan.left_out == []
     assert not any("Left out" in line for line in plan.told)
-    assert not plan.fits(lambda level: Work(1, 1000.0))
-    assert plan.fits(lambda level: Work(1, 0.5))
+    assert not plan.fits(lambda level: Work(1, 1000.0), MACS)
+    assert plan.fits(lambda level: Work(1, 0.5), MACS)
 
 
 def test_a_shorter_run_drops_its_rate_at_the_same_shares() -> None:

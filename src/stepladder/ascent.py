@@ -136,17 +136,14 @@ class Climber:
             StepladderError: if runs fail for another reason than a loss that is no longer a number.
         """
         standing, questions = self.begin()
+        steps = self.options.ladder.steps
         while questions:
             question, *questions = questions
             if self._fits(question, standing):
-                standing, questions = self.ask(question, standing, questions)
-            else:
-                self.plan.leave_out(question.title)
-                self._tell_plan()
+                standing, questions = self.ask(question, standing, steps[steps.index(question) + 1 :])
         while questions := self._back(standing):
             question, *questions = questions
-            if question.title in self.plan.left_out:
-                self.plan.take_back(question.title)
+            self.plan.take_back(question.title)
             standing, _ = self.ask(question, standing, questions)
         for rung in self._open_rungs():
             standing = self._ask_again(rung, standing)
@@ -169,8 +166,8 @@ class Climber:
             if self.plan.speed is None:
                 self.tell("measuring how fast nets train here")
                 self.costs.measure_speed(skeletons[0][1])
-            least = self.plan.levels()[-1]
-            self.plan.least = self.costs.of_whole_step(SKELETON, [(name, one.trial) for name, one in skeletons], least)
+            candidates = [(name, one.trial) for name, one in skeletons]
+            self.plan.least = self.costs.of_whole_step(SKELETON, candidates, self.plan.levels()[-1])
             self.plan.ready = self.plan.elapsed if self.plan.ready is None else self.plan.ready
         return self._answered(SKELETON, skeletons, list(options.ladder.steps), more_ahead=ahead)
 
@@ -186,9 +183,13 @@ class Climber:
         return replace(standing, suggested_rate=None), left
 
     def _fits(self, question: Question, standing: Standing) -> bool:
-        """Return whether there is time to ask a question at all."""
+        """Return whether there is time to ask a question at all; if there is none, it is left out."""
         variants = [(STANDS, standing), *question.variants(standing)]
-        return self.costs.fits(question, [(name, one.trial) for name, one in variants])
+        fits = self.costs.fits(question, [(name, one.trial) for name, one in variants])
+        if not fits:
+            self.plan.leave_out(question.title)
+            self._tell_plan()
+        return fits
 
     def _back(self, standing: Standing) -> list[Question]:
         """Return the questions that were left out and that there is time for after all, in the ladder's order.
@@ -197,11 +198,10 @@ class Climber:
         """
         asked = {rung.question.title for rung in self.rungs}
         by_title = {question.title: question for question in self.options.ladder.steps}
-        before = [by_title[title] for title in self.plan.back if title not in asked]
-        if self._is_over:
-            return before  # it came to its end within this time, and there was none for others
-        left = [one for one in self.options.ladder.steps if one.title in self.plan.left_out]
-        return before + [one for one in left if self._fits(one, standing)]
+        left = [by_title[title] for title in self.plan.back if title not in asked]
+        if not self._is_over:  # otherwise it came to its end within this time, and there was none for them
+            left += [one for one in self.options.ladder.steps if one.title in self.plan.left_out]
+        return [one for one in left if self._fits(one, standing)]
 
     @property
     def _is_over(self) -> bool:
@@ -329,7 +329,7 @@ class Climber:
         self.final["looks"] = before["looks"] if is_known else before["looks"] + 1
         self._is_replayed = False
         if not self._is_over:
-            self.plan.end()
+            self.plan.end(self.costs.of_jobs(jobs))
             self._tell_plan()
         return self.save()
 

@@ -55,8 +55,10 @@ class Costs:
 
     def fits(self, question: Question, candidates: Sequence[Named]) -> bool:
         """Return whether there is time to ask a question at all; one that was begun before has its time."""
-        is_kept = question.key in self._plan.kept
-        return is_kept or self._plan.fits(lambda level: self.of_step(question, candidates, level))
+        if question.key in self._plan.kept:
+            return True
+        largest = max(self._macs(one) for _, one in candidates)
+        return self._plan.fits(lambda level: self.of_step(question, candidates, level), largest)
 
     def affords(self, jobs: Sequence[Job], ahead: Sequence[Ahead]) -> bool:
         """Return whether there is time for jobs, with the steps ahead as they are planned."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from stepladder.durations import clock
@@ -151,7 +151,7 @@ class Plan:
         Args:
             key: of the step.
             now: the work of its runs at a level.
-            ahead: the steps after it.
+            ahead: the steps after it, with those that were left out.
             macs: multiply-accumulates of the net that stands. Steps ahead are reckoned with it, or with the largest
                 candidate of any of them, which may come to stand.
         """
@@ -162,16 +162,20 @@ class Plan:
             return self._takes(self.kept[key]), [step for step in wanted if step.title not in gone]
         if self.limit is None or self.speed is None:
             return self._takes(Level(self.seeds, 1.0)), wanted
-        self._each = self.images * self.speed.seconds(max(macs, *(step.macs for step in ahead), 0))
         left = self.limit - self.elapsed
 
         def cost(level: Level) -> float:
             return self._cost(level, now(level), wanted)
 
         while True:
+            # A step that is left out brings no large net, either.
+            self._each = self.images * self.speed.seconds(max([macs, *(step.macs for step in wanted)]))
+            more = any(step.title in self.left_out for step in wanted)
             for level in self.levels():
                 rises = self.level is not None and level.seeds * level.share > self.level.seeds * self.level.share
-                if cost(level) <= left * (_SLACK_TO_RISE if rises else _SLACK):
+                if cost(level) <= left * (_SLACK_TO_RISE if more or rises else _SLACK):
+                    for step in wanted:
+                        self.take_back(step.title)
                     self._tell(level, cost(level), left)
                     return self._takes(level), wanted
             if not wanted:
@@ -214,29 +218,36 @@ class Plan:
     def leave_out(self, title: str) -> None:
         """Note that there is no time for a step, and tell it."""
         if title not in self.left_out:
+            self.back = [one for one in self.back if one != title]
             self.left_out.append(title)
             self.told.append(f"{LEFT_OUT}{title}.")
 
     def take_back(self, title: str) -> None:
-        """Note that there is time for a step that was left out, and tell it."""
-        self.left_out.remove(title)
-        self.back.append(title)
-        self.told.append(f"{_BACK}{title}.")
+        """Note that there is time for a step, and tell it if it was left out."""
+        if title in self.left_out:
+            self.left_out.remove(title)
+            self.back.append(title)
+            self.told.append(f"{_BACK}{title}.")
 
-    def end(self) -> None:
-        """Tell where the climb took longer than it was allowed, and what the least would have been."""
+    def end(self, last: Work) -> None:
+        """Tell where the climb took longer than it was allowed, and what the least would have been with these runs."""
         if self.limit is None or self.elapsed <= self.limit or any(one.startswith(_TOOK_LONGER) for one in self.told):
             return
-        least = (self.ready or 0.0) + self.pace.starting + self.pace.seconds(self.least + self._last)
+        # What the first step's nets took once is counted with the processes that started for them.
+        least = (self.ready or 0.0) + self.pace.starting + self.pace.seconds(replace(self.least + last, nets=0))
         self.told.append(
             f"{_TOOK_LONGER}{clock(self.elapsed)} in place of {clock(self.limit)}; what is never left out, the "
-            f"skeleton and the runs on all training images, takes about {clock(least)} by itself."
+            f"skeleton and the runs on all training images, takes about {clock(min(least, self.elapsed))} by itself."
         )
 
-    def fits(self, now: Callable[[Level], Work]) -> bool:
-        """Return whether there is time for a step of this work with the least that a step can have."""
+    def fits(self, now: Callable[[Level], Work], macs: float) -> bool:
+        """Return whether there is time for a step of this work with the least that a step can have, and for the end.
+
+        ``macs`` are the multiply-accumulates of its largest net, which may come to stand.
+        """
         if self.limit is None or self.speed is None:
             return True
+        self._each = self.images * self.speed.seconds(macs)
         level = self.levels()[-1]
         return self._cost(level, now(level), ()) <= (self.limit - self.elapsed) * _SLACK
 
