@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import stepladder
-from stepladder.advised import find_subject
+from stepladder.advised import Advised, Subject, advised, as_markdown, as_text, find_subject
 from stepladder.cli import app
 from stepladder.data import load
 from stepladder.errors import RunError, StepladderError
@@ -248,6 +249,17 @@ def test_mistakes_end_in_one_clear_message(run: Path, tmp_path: Path, arguments:
     assert isinstance(done.exception, StepladderError)
     assert words in str(done.exception)
     assert done.exception.repair
+
+
+@pytest.mark.parametrize(
+    ("form", "line"), [(as_text, "   this climb: asked\n"), (as_markdown, "- **this climb:** asked\n")]
+)
+def test_what_the_climb_found_out_already_stands_beside_the_advice(
+    run: Path, form: Callable[[Advised], str], line: str
+) -> None:
+    found = advised(Subject(run, answers={"softmax": "asked"}), load("digits"))
+    assert [one.before for one in found.advice if one.technique == "softmax"] == ["asked"]
+    assert form(found).count(line) == 1
 
 
 def test_a_climb_without_a_finished_step_says_so(tmp_path: Path) -> None:

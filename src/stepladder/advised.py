@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stepladder.advice import Advice
 from stepladder.advice import advise as advise_on
+from stepladder.asked_before import answers
 from stepladder.displayed import Displayed
 from stepladder.options import given_options
 
@@ -50,6 +51,7 @@ class Subject:
         budget: parameters that the climb's nets stay below; None for a run.
         step: title of the climb's step that the run is of.
         epochs: of the climb's final runs; None for a run.
+        answers: what the climb found out about techniques, by their names in advice.
     """
 
     run: Path
@@ -59,6 +61,7 @@ class Subject:
     budget: int | None = None
     step: str = ""
     epochs: int | None = None
+    answers: Mapping[str, str] = field(default_factory=dict)
 
 
 def advise_folder(
@@ -106,7 +109,10 @@ def advised(subject: Subject, dataset: Dataset, given: tuple[str, ...] = ()) -> 
         step=subject.step,
         planned=subject.epochs,
     )
-    return Advised(facts, tuple(advise_on(facts)))
+    said = [replace(one, before=subject.answers.get(one.technique, "")) for one in advise_on(facts)]
+    # What was asked before comes after what was not, where neither is urgent.
+    said.sort(key=lambda one: one.kind == "idea" and bool(one.before))
+    return Advised(facts, tuple(said))
 
 
 def find_subject(folder: Path, budget: int | None = None) -> Subject:
@@ -145,6 +151,7 @@ def find_subject(folder: Path, budget: int | None = None) -> Subject:
         budget=facts["goal"]["budget"] if budget is None else budget,
         step=str(step["title"]),
         epochs=int(facts["goal"]["epochs"]),
+        answers=answers(facts["steps"]),
     )
 
 
@@ -191,6 +198,7 @@ def as_text(found: Advised) -> str:
             f"   evidence: {one.evidence}",
             f"   where: {one.where}",
             f"   why now: {one.why}",
+            *([f"   this climb: {one.before}"] if one.before else []),
             f"   expected: {_effect(one)}; cost: {one.cost}",
             f"   {one.command}",
             "",
@@ -210,6 +218,7 @@ def as_markdown(found: Advised) -> str:
             f"- **evidence:** {one.evidence}",
             f"- **where:** {one.where}",
             f"- **why now:** {one.why}",
+            *([f"- **this climb:** {one.before}"] if one.before else []),
             f"- **expected:** {_effect(one)}",
             f"- **cost:** {one.cost}",
             "",

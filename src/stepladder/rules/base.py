@@ -33,6 +33,7 @@ class Advice:
         change: the changed experiment; None where the change is not one of the experiment.
         command: the command line that carries it out.
         kind: how urgent it is.
+        before: what a climb found out about the technique already; empty where it did not ask.
     """
 
     technique: str
@@ -45,6 +46,7 @@ class Advice:
     change: Experiment | None
     command: str
     kind: Kind = "idea"
+    before: str = ""
 
     @property
     def expected(self) -> float:
@@ -65,6 +67,7 @@ class Advice:
             "cost": self.cost,
             "change": change,
             "command": self.command,
+            "before": self.before,
         }
 
 
