@@ -183,7 +183,7 @@ def climbs_table(measured: Measured) -> list[str]:
     ]
     for one in measured.climbs:
         final, goal = one["final"], one["goal"]
-        reached = percent(mean(final["accuracies"]), deviation(final["accuracies"])) if final else "not finished"
+        reached = reached_text(final["accuracies"], goal["target"]) if final else "not finished"
         size = f"{final['parameters']:,}" if final else "–"
         held = next(row["holdout_size"] for row in measured.candidates if row["climb"] == one["climb"])
         lines.append(
@@ -191,6 +191,16 @@ def climbs_table(measured: Measured) -> list[str]:
             f"epochs | {held:,} | {reached} | {size} | `{one['net']}` | {clock(one['seconds'])} | `{one['command']}` |"
         )
     return lines
+
+
+def reached_text(accuracies: list[float], target: float) -> str:
+    """Return a climb's accuracy on the test set, each seed's, and whether the goal is met."""
+    below = sum(one < target for one in accuracies)
+    met = "met" if mean(accuracies) >= target else "**not met**"
+    if below and met == "met":
+        met += f" in the mean, {below} of {len(accuracies)} seeds below"
+    seeds = ", ".join(f"{one:.2f}" for one in accuracies)
+    return f"{percent(mean(accuracies), deviation(accuracies))} ({seeds}): {met}"
 
 
 def machines(measured: Measured) -> list[str]:
@@ -288,7 +298,8 @@ def effect_text(row: Row) -> str:
     verdict = {"drop": "dropped", "undecided": "undecided", "keep": "worth keeping"}[row["verdict"]]
     outcome = "**taken**" if row["taken"] else verdict
     runs = "; 1 seed" if row["seeds"] == 1 else ""
-    remark = f"; {row['remark']}" if row["remark"] else ""
+    # Rows of climbs before remarks were written down have none.
+    remark = f"; {row['remark']}" if row.get("remark") else ""
     return f"{interval_text(row['points'], row['low'], row['high'])}, {outcome}{runs}{remark}"
 
 
