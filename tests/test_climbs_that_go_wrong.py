@@ -187,7 +187,7 @@ def test_a_climb_that_follows_advice_ends_when_its_time_does(monkeypatch: pytest
     facts = follow(Climber(options, read("digits"), tmp_path, train_here_once, told.append))
     assert [step["key"] for step in facts["steps"]] == ["skeleton"]
     assert facts["plan"]["left_out"] == ["Normalise"]
-    assert "    Left out, for there is no time: Normalise." in told
+    assert told.count("    Left out, for there is no time: Normalise.") == 1
     assert facts["why_it_ended"] == "there was no time for 'Normalise'"
     assert told.count("    Alarm: Check labels. They lie. stepladder data") == 1
 

@@ -188,7 +188,7 @@ class Climber:
         fits = self.costs.fits(question, [(name, one.trial) for name, one in variants])
         if not fits:
             self.plan.leave_out(question.title)
-            self._tell_plan()
+            self.tell_plan()
         return fits
 
     def _back(self, standing: Standing) -> list[Question]:
@@ -279,7 +279,7 @@ class Climber:
             f"{self._number} of {self._number + len(kept) + 1}: {question.title}. {question.question} "
             f"({effort.seeds} seed{'s' if effort.seeds > 1 else ''}, {effort.epochs} epochs)"
         )
-        self._tell_plan()
+        self.tell_plan()
         self.under_way = (question.key, level)
         self.save()
         if question.tune_rate:
@@ -330,7 +330,7 @@ class Climber:
         self._is_replayed = False
         if not self._is_over:
             self.plan.end(self.costs.of_jobs(jobs))
-            self._tell_plan()
+            self.tell_plan()
         return self.save()
 
     def save(self) -> dict[str, Any]:
@@ -379,7 +379,8 @@ class Climber:
         self.plan.pace.observe(expected, trained, perf_counter() - began, min(workers, len(left)))
         self.save()  # the time that is spent counts when a climb is stopped in the middle of a step
 
-    def _tell_plan(self) -> None:
+    def tell_plan(self) -> None:
+        """Tell what the plan says that was not told yet."""
         for line in self.plan.told[self._told :]:
             self.tell(f"    {line}")
         self._told = len(self.plan.told)

@@ -8,7 +8,7 @@ from typing import Any
 from stepladder import ascent_facts
 from stepladder.advice import Advice, advise_run
 from stepladder.ascent import STANDS, Climber
-from stepladder.effort import LEFT_OUT, Ahead
+from stepladder.effort import Ahead
 from stepladder.evaluate import mean
 from stepladder.promises import in_words, promises, score
 from stepladder.questions import Question, QuestionLadder
@@ -62,7 +62,7 @@ def follow(climber: Climber) -> dict[str, Any]:
         question, candidates = _question(number, advice), [(STANDS, trial), (advice.title, changed)]
         if not climber.costs.fits(question, candidates):
             climber.plan.leave_out(advice.title)
-            climber.tell(f"    {LEFT_OUT}{advice.title}.")
+            climber.tell_plan()
             climber.why_it_ended = f"there was no time for '{advice.title}'"
             break
         climber.tell(f"    advised: {advice.title}. {advice.evidence}")
