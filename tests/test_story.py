@@ -358,6 +358,22 @@ def test_it_is_accessible_fits_and_asks_for_nothing(browser: Browser, folder: Pa
     page.context.close()
 
 
+def test_the_words_of_the_range_test_are_whole_and_apart(browser: Browser, tmp_path: Path) -> None:
+    for number, (suggested, highest) in enumerate(((0.03, 0.3), (0.03, 9.0), (2.0, 9.0), (0.0003, 0.001))):
+        facts = climb()
+        facts["preflight"]["range_test"] |= {"suggested": suggested, "highest": highest, "losses": [2.3, 2, 1, 1, 1, 1]}
+        path = write_story(keep(tmp_path / str(number), facts)).html
+        window = open_page(browser, path, viewport={"width": 1280, "height": 844})
+        drawing = window.page.locator("#before svg.small-curves")
+        whole = drawing.bounding_box()
+        words = [drawing.locator("text", has_text=word).bounding_box() for word in ("suggested", "highest")]
+        assert whole is not None
+        one, other = (box for box in words if box is not None)
+        assert all(box["x"] + box["width"] <= whole["x"] + whole["width"] + 0.5 for box in (one, other))
+        assert one["x"] + one["width"] <= other["x"] or one["y"] + one["height"] <= other["y"] + 1
+        window.page.context.close()
+
+
 def test_the_final_net_lives_in_the_page(browser: Browser, folder: Path) -> None:
     window = open_page(browser, folder / "report.html", viewport={"width": 1280, "height": 900})
     page = window.page

@@ -19,6 +19,8 @@ _ACCURACIES = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9,
 _BETWEEN = (*range(10, 100), *(99 + tenth / 10 for tenth in range(1, 10)))
 """For axes so short that hardly a round accuracy is on them."""
 _LEAST_ERROR = 0.02
+_LETTER = 6.6
+"""Width of a letter, at most in the mean, of words in small drawings."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +118,19 @@ def range_test(test: Facts) -> Markup:
     parts = [_level(y(value), left, width - right, f"{value:.2g}") for value in (low, (low + high) / 2, high)]
     for power in range(round(first + 0.49), round(last - 0.49) + 1):
         parts.append(f'<text x="{x(10.0**power):.1f}" y="{height - 20}" text-anchor="middle">{10.0**power:g}</text>')
+    taken = 0.0  # how far the words before reach
     for name, colour, anchor, shift in (("suggested", "var(--good)", "end", -5), ("highest", "var(--bad)", "start", 5)):
         rate = test.get(name)
         if rate:
+            words, at, line = f"{name} {rate:.2g}", x(rate) + shift, top - 10
+            if anchor == "start":
+                at = min(at, width - _LETTER * len(words))
+                line += 16 if at < taken else 0
+            taken = at
             parts.append(
                 f'<line x1="{x(rate):.1f}" x2="{x(rate):.1f}" y1="{top - 6}" y2="{height - bottom}" stroke="{colour}" '
-                f'stroke-width="1.6" stroke-dasharray="4 3"/><text x="{x(rate) + shift:.1f}" y="{top - 10}" '
-                f'text-anchor="{anchor}" style="fill:{colour}">{name} {rate:.2g}</text>'
+                f'stroke-width="1.6" stroke-dasharray="4 3"/><text x="{at:.1f}" y="{line:g}" '
+                f'text-anchor="{anchor}" style="fill:{colour}">{words}</text>'
             )
     points = "L".join(f"{x(rate):.1f} {y(loss):.1f}" for rate, loss in shown)
     parts.append(f'<path d="M{points}" fill="none" stroke="var(--accent)" stroke-width="2.2" stroke-linejoin="round"/>')
