@@ -15,6 +15,7 @@ from stepladder.ascent_facts import DECISIONS
 from stepladder.effort import LEFT_OUT, Ahead, Level, Plan
 from stepladder.ladder import Goal
 from stepladder.pace import Work
+from stepladder.questions import Question, QuestionLadder
 from stepladder.workers import Job
 
 __all__ = ["small_nets"]
@@ -88,6 +89,16 @@ def test_what_was_left_out_comes_back_in_order_and_before_what_is_asked_again(
     again = Climber(OPTIONS, read("digits"), tmp_path, train, told.append).climb()
     assert {**again, "seconds": 0} == {**facts, "seconds": 0}
     assert trained == []
+
+
+def test_what_came_apart_teaches_nothing_of_what_runs_take(tmp_path: Path) -> None:
+    changes = {"absurd": {"learning_rate": 1e12}}
+    step = Question(key="rate", title="Rate", question="?", technique="recipe", options={"changes": changes})
+    options = replace(OPTIONS, ladder=QuestionLadder(name="absurd", steps=(step,)))
+    facts = Climber(options, read("digits"), tmp_path, train_here_once, lambda line: None).climb()
+    assert facts["steps"][1]["candidates"][1]["failure"]
+    again = Climber(options, read("digits"), tmp_path, train_here_once, lambda line: None).climb()
+    assert again["plan"] == facts["plan"]
 
 
 class StoppedError(Exception):

@@ -373,10 +373,14 @@ class Climber:
         expected, began = self.costs.of_jobs(left), perf_counter()
         self._execute(left)
         self.costs.know(left)
-        runs = [self.trials.finished(job) for job in left]
-        workers = self.options.workers
-        trained = Work.of([run.seconds for run in runs if run is not None], workers).seconds
-        self.plan.pace.observe(expected, trained, perf_counter() - began, min(workers, len(left)))
+        runs = [run for job in left if (run := self.trials.finished(job)) is not None]
+        workers, pace = self.options.workers, self.plan.pace
+        processes = min(workers, len(left))
+        if len(runs) == len(left):
+            trained = Work.of([run.seconds for run in runs], workers).seconds
+            pace.observe(expected, trained, perf_counter() - began, processes)
+        else:  # one that came apart ended early, and is tried again by a climb that goes on
+            pace.processes = max(processes, pace.processes)
         self.save()  # the time that is spent counts when a climb is stopped in the middle of a step
 
     def tell_plan(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 
 from stepladder.durations import clock
@@ -164,8 +164,10 @@ class Plan:
             return self._takes(Level(self.seeds, 1.0)), wanted
         left = self.limit - self.elapsed
 
+        work = {level: now(level) for level in self.levels()}
+
         def cost(level: Level) -> float:
-            return self._cost(level, now(level), wanted)
+            return self._cost(level, work[level], wanted)
 
         while True:
             # A step that is left out brings no large net, either.
@@ -233,8 +235,7 @@ class Plan:
         """Tell where the climb took longer than it was allowed, and what the least would have been with these runs."""
         if self.limit is None or self.elapsed <= self.limit or any(one.startswith(_TOOK_LONGER) for one in self.told):
             return
-        # What the first step's nets took once is counted with the processes that started for them.
-        least = (self.ready or 0.0) + self.pace.starting + self.pace.seconds(replace(self.least + last, nets=0))
+        least = (self.ready or 0.0) + self.pace.starting + self.pace.seconds(self.least + last)
         self.told.append(
             f"{_TOOK_LONGER}{clock(self.elapsed)} in place of {clock(self.limit)}; what is never left out, the "
             f"skeleton and the runs on all training images, takes about {clock(min(least, self.elapsed))} by itself."
