@@ -209,7 +209,7 @@ def test_with_time_left_what_is_open_is_asked_again_with_more_epochs(
 
     def short(plan: Plan, key: str, *rest: Any) -> tuple[Level, list[Ahead]]:
         """Plan as if there were little time, which turns out to be wrong."""
-        return choose(plan, key, *rest) if key in plan.kept else (Level(2, 1 / 3), [])
+        return choose(plan, key, *rest) if key in plan.kept else (Level(2, 1 / 3), rest[1])
 
     monkeypatch.setattr(Plan, "choose", short)
     trained: list[Path] = []
