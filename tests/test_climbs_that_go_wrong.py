@@ -18,6 +18,7 @@ from stepladder.advice import Advice
 from stepladder.answers import _decided
 from stepladder.ascent import STANDS, AscentOptions, Climber
 from stepladder.ascent_facts import DECISIONS
+from stepladder.costs import Costs
 from stepladder.data import Split
 from stepladder.effort import Plan
 from stepladder.errors import RunError, SpecError
@@ -190,6 +191,32 @@ def test_a_climb_that_follows_advice_ends_when_its_time_does(monkeypatch: pytest
     assert told.count("    Left out, for there is no time: Normalise.") == 1
     assert facts["why_it_ended"] == "there was no time for 'Normalise'"
     assert told.count("    Alarm: Check labels. They lie. stepladder data") == 1
+
+
+def test_advice_that_there_is_no_time_for_makes_room_for_a_cheaper_piece(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def advised(folder: Path, *_: object) -> list[Advice]:
+        experiment = open_finished(folder).experiment
+
+        def one(technique: str, title: str, **changes: object) -> Advice:
+            change = experiment.model_copy(update={"recipe": experiment.recipe.model_copy(update=changes)})
+            return Advice(technique, title, "It helps.", "", "", (1, 2), "", change, "stepladder train")
+
+        return [one("batch size", "Dear", batch_size=33), one("label smoothing", "Cheap", label_smoothing=0.05)]
+
+    monkeypatch.setattr("stepladder.following.advise_run", advised)
+    monkeypatch.setattr(Costs, "fits", lambda _, question, candidates: question.title != "Dear")
+    options = replace(OPTIONS, ladder=LADDER, goal=replace(GOAL, target=100.0), limit=1000.0)
+    facts = follow(Climber(options, read("digits"), tmp_path, train_here_once, lambda line: None))
+    assert [step["title"] for step in facts["steps"]] == ["Skeleton", "Cheap"]
+    assert facts["plan"]["left_out"] == ["Dear"]
+    assert facts["why_it_ended"] == "there was no time for 'Dear'"
+    # A climb that is started again keeps to that, whatever time its clock shows by then.
+    monkeypatch.setattr(Costs, "fits", lambda *_: True)
+    again = follow(Climber(options, read("digits"), tmp_path, train_here_once, lambda line: None))
+    assert [step["title"] for step in again["steps"]] == ["Skeleton", "Cheap"]
+    assert again["plan"]["left_out"] == ["Dear"]
 
 
 # Candidates that are no candidates

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from stepladder import ascent_facts
@@ -41,6 +42,7 @@ def follow(climber: Climber) -> dict[str, Any]:
     trial = standing.trial
     seen = {trial}
     told: set[str] = set()
+    advice_on: dict[Path, list[Advice]] = {}
     for number in range(1, _MOST + 1):
         runs = _runs(climber, trial)
         if not runs:
@@ -49,22 +51,28 @@ def follow(climber: Climber) -> dict[str, Any]:
         if _is_met(climber, runs):
             climber.why_it_ended = f"the target of {climber.options.goal.target:g}% is met on the held-out images"
             break
-        advised = advise_run(runs[0].folder, climber.dataset, standing.budget)
+        looked_at = runs[0].folder
+        if looked_at not in advice_on:
+            advice_on[looked_at] = advise_run(looked_at, climber.dataset, standing.budget)
+        advised = advice_on[looked_at]
         _tell_alarms(climber, advised, told)
         changes = ((advice, _changed(climber, standing, advice)) for advice in advised)
         new = next(((advice, one) for advice, one in changes if one is not None and one not in seen), None)
         if new is None:
-            climber.tell("    nothing is left to try")
-            climber.why_it_ended = "nothing was left to try, within the goal's epochs and budget"
+            if climber.plan.left_out:
+                no_time = " and ".join(f"'{title}'" for title in climber.plan.left_out)
+                climber.why_it_ended = f"there was no time for {no_time}"
+            else:
+                climber.tell("    nothing is left to try")
+                climber.why_it_ended = "nothing was left to try, within the goal's epochs and budget"
             break
         advice, changed = new
         seen.add(changed)
         question, candidates = _question(number, advice), [(STANDS, trial), (advice.title, changed)]
-        if not climber.costs.fits(question, candidates):
+        if advice.title in climber.plan.left_out or not climber.costs.fits(question, candidates):
             climber.plan.leave_out(advice.title)
             climber.tell_plan()
-            climber.why_it_ended = f"there was no time for '{advice.title}'"
-            break
+            continue  # what comes next may take less
         climber.tell(f"    advised: {advice.title}. {advice.evidence}")
         rung, _ = climber.answer(question, candidates, _ahead(number), advice=_promise(advice))
         climber.tell(f"    {in_words(promises(ascent_facts.gather(climber))[-1])}")
