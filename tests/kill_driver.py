@@ -1,8 +1,6 @@
-"""Train an experiment and die at a given moment; run as a process of its own by test_resume.py.
+"""Train an experiment and die at a given moment; test_resume.py calls it in a process of its own.
 
-    python kill_driver.py DATA_FOLDER RUN_FOLDER MOMENT
-
-MOMENT is ``never``, ``step:N`` (after the Nth training step of this process), or ``write:N:BYTES`` (in the middle of
+A moment is ``never``, ``step:N`` (after the Nth training step of this process), or ``write:N:BYTES`` (in the middle of
 the Nth write: BYTES of the temporary file are on the disk, the rest is not), ``rename:N`` (just before the Nth rename).
 """
 
@@ -10,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +39,8 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main() -> None:
+def drive(data_folder: Path, run_folder: Path, moment: str) -> None:
     """Train, and die if the moment comes."""
-    data_folder, run_folder, moment = sys.argv[1:4]
     kind, *numbers = moment.split(":")
     countdown = int(numbers[0]) if numbers else -1
 
@@ -73,10 +69,6 @@ def main() -> None:
     os.fsync = cut_fsync
     Path.replace = cut_replace  # type: ignore[method-assign, assignment]
     torch.set_num_threads(1)
-    dataset = data.load(data_dir=Path(data_folder))
-    for _ in train(EXPERIMENT, dataset, Path(run_folder), threads=1, device="cpu", report=report):
+    dataset = data.load(data_dir=data_folder)
+    for _ in train(EXPERIMENT, dataset, run_folder, threads=1, device="cpu", report=report):
         pass
-
-
-if __name__ == "__main__":
-    main()

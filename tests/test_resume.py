@@ -6,8 +6,6 @@ import json
 import multiprocessing
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +14,18 @@ import pytest
 import torch
 
 from conftest import write_mnist
-from kill_driver import EXPERIMENT
+from kill_driver import EXPERIMENT, drive
 from stepladder import data
 from stepladder.errors import RunError, SpecError, TrainingError
 from stepladder.loop import Loop, TrainingPass
 from stepladder.runs import RunFolder, open_finished
 from stepladder.train import train
 
-DRIVER = Path(__file__).parent / "kill_driver.py"
+# Where there is a fork server it imports torch once, for all the processes that die here.
+PROCESSES = multiprocessing.get_context(
+    "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+)
+PROCESSES.set_forkserver_preload(["torch", "stepladder.data", "stepladder.train"])
 COMPARED = ("epochs.jsonl", "weights.safetensors", "predictions.safetensors")
 
 
@@ -41,8 +43,12 @@ def whole(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _drive(data_folder: Path, run: Path, moment: str) -> int:
-    command = [sys.executable, str(DRIVER), str(data_folder), str(run), moment]
-    return subprocess.run(command, check=False, timeout=120).returncode
+    """Train in a process of its own; return its exit code, which is a signal's number with a minus if it died."""
+    process = PROCESSES.Process(target=drive, args=(data_folder, run, moment))
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None, "it hangs"
+    return process.exitcode
 
 
 def _assert_same(run: Path, whole: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy
 import torch
@@ -11,8 +12,21 @@ from torch import nn
 
 from stepladder.spec import Recipe
 
+_Of = TypeVar("_Of", bound=torch.optim.Optimizer)
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+_WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+
+
+def lean(kind: type[_Of]) -> type[_Of]:
+    """Return a kind of optimiser that does the same without torch's compiler.
+
+    torch wraps the methods of its optimisers so that its compiler leaves them alone, and imports that compiler, with
+    distributed training and symbolic algebra, when the first of them is called. Nothing here is compiled by it, and
+    the import takes as long as that of torch.
+    """
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in _WRAPPED}
+    return type(kind.__name__, (kind,), {**methods, "step": torch.no_grad()(inspect.unwrap(kind.step))})
 
 
 def build_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -24,15 +38,15 @@ def build_optimiser(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     rate, decay = recipe.learning_rate, recipe.weight_decay
     match recipe.optimiser:
         case "sgd":
-            return torch.optim.SGD(
+            return lean(torch.optim.SGD)(
                 groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=decay, fused=True
             )
         case "adam":
-            return torch.optim.Adam(groups, lr=rate, weight_decay=decay)
+            return lean(torch.optim.Adam)(groups, lr=rate, weight_decay=decay)
         case "adamw":
-            return torch.optim.AdamW(groups, lr=rate, weight_decay=decay)
+            return lean(torch.optim.AdamW)(groups, lr=rate, weight_decay=decay)
         case "muon":
-            return Muon(groups, rate, recipe.momentum, recipe.nesterov, decay)
+            return lean(Muon)(groups, rate, recipe.momentum, recipe.nesterov, decay)
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -12,6 +12,7 @@ import numpy
 import torch
 from torch.optim import lr_scheduler
 
+from stepladder.optimisers import lean
 from stepladder.spec import Cosine, MultiStepDecay, OneCycle, Plateau, Recipe, StepDecay
 
 
@@ -104,4 +105,4 @@ class RateTable:
 
 
 def _throwaway_optimiser(rate: float) -> torch.optim.Optimizer:
-    return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
+    return lean(torch.optim.SGD)([torch.nn.Parameter(torch.zeros(1))], lr=rate)
