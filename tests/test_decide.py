@@ -22,7 +22,7 @@ from stepladder.compare import by_image
 from stepladder.data import Dataset
 from stepladder.decide import Candidate, Correctness, Decision, choose, decide, is_hopeless
 from stepladder.errors import RunError, SpecError
-from stepladder.looks import LEVEL_OF_A_LOOK, first_to_stand, is_given_up, look, second_level, worth_more_seeds
+from stepladder.looks import LEVEL_OF_A_LOOK, first_to_stand, is_given_up, second_level, worth_more_seeds
 from stepladder.noise import LONE_SPREAD, RUN_SPREAD, noise
 from stepladder.spec import Experiment
 from stepladder.train import train
@@ -344,11 +344,11 @@ def test_the_simulated_step_of_a_climb_keeps_what_the_climb_would(joined: bool) 
             left.append(replace(everyone[4], weight=4))
 
         twice = [first_seeds(one, 2) for one in left]
-        choice = look(first_seeds(plain, 2), [*twice, *lost], LEVEL_OF_A_LOOK)
+        choice = choose(first_seeds(plain, 2), [*twice, *lost], level=LEVEL_OF_A_LOOK)
         names = {one.name for one in worth_more_seeds(first_seeds(plain, 2), [*twice, *lost], choice)}
         if names:
             looked_again += 1
-            choice = look(plain, [one for one in left if one.name in names], second_level(4 - len(lost)))
+            choice = choose(plain, [one for one in left if one.name in names], level=second_level(4 - len(lost)))
         kept = sorted(name for name, decision in choice.decisions.items() if decision.verdict == "keep")
         assert [str(number) for number in simulated[step].nonzero()[0]] == kept
     assert 5 < looked_again < steps

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from stepladder.decide import Candidate, Choice, why_it_stays
+from stepladder.decide import Candidate, Choice, choose, why_it_stays
 from stepladder.errors import TrainingError
 from stepladder.evaluate import mean
 from stepladder.joining import joined_candidate
-from stepladder.looks import LEVEL_OF_A_LOOK, first_to_stand, is_given_up, look, second_level, worth_more_seeds
+from stepladder.looks import LEVEL_OF_A_LOOK, first_to_stand, is_given_up, second_level, worth_more_seeds
 from stepladder.noise import Correctness
 from stepladder.trials import Effort, Named, Trial, Trials, Tried
 from stepladder.workers import Job
@@ -156,7 +156,7 @@ def _decided(title: str, tried: Sequence[Tried], level: float, joined: Named | N
         reason = "nothing else fits here" if len(tried) == 1 else "nothing else could be trained"
         return Answer(tuple(tried), None, able[0].name, reason)
     stands, *others = able
-    choice = look(stands, others, level)
+    choice = choose(stands, others, level=level)
     again = worth_more_seeds(stands, others, choice)
     names = frozenset(one.name for one in [stands, *again]) if again else frozenset()
     return Answer(tuple(tried), choice, choice.taken, choice.reason, names)

@@ -1,10 +1,10 @@
-"""A step's two looks at its candidates: who is given up, what is taken, who is trained on. Why: docs/decisions.md."""
+"""A step's two looks at its candidates: who is given up, at which levels, who is trained on. Why: docs/decisions.md."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stepladder.decide import LEVEL, WORTHWHILE, Candidate, Choice, choose, is_hopeless, saves
+from stepladder.decide import LEVEL, WORTHWHILE, Candidate, Choice, is_hopeless, saves
 
 LEVEL_OF_A_LOOK = LEVEL / 2
 _FREE = 4
@@ -43,20 +43,6 @@ def is_given_up(stands: Candidate, candidate: Candidate) -> bool:
     """
     simpler = saves(candidate.parameters, stands.parameters)
     return is_hopeless(stands.runs, candidate.runs, simpler="candidate" if simpler else "baseline")
-
-
-def look(stands: Candidate, candidates: Sequence[Candidate], level: float) -> Choice:
-    """Return what is taken after the first or the second look.
-
-    Args:
-        stands: what the others are measured against.
-        candidates: at the second look those alone that are looked at again.
-        level: ``LEVEL_OF_A_LOOK``, or ``second_level``.
-
-    Raises:
-        RunError: if the runs do not have the same seeds and images.
-    """
-    return choose(stands, candidates, level=level)
 
 
 def second_level(many: int) -> float:
