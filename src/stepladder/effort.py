@@ -11,6 +11,7 @@ from stepladder.layers import Shape
 from stepladder.pace import Pace, Work
 from stepladder.spec import Recipe
 from stepladder.trials import Effort
+from stepladder.tuning import RATES, tuning_epochs
 
 SHARES = (1.0, 4 / 5, 2 / 3, 1 / 2, 2 / 5, 1 / 3)
 """Shares of a step's epochs that are tried in turn where time is short, before seeds are saved."""
@@ -24,8 +25,6 @@ OF_A_LIMIT = (LEFT_OUT, _BACK, _TOOK_LONGER)
 """How sentences begin that hold for one limit and not for another."""
 _SLACK_TO_RISE = 0.8
 _SLACK = 0.9
-_TUNED = 3
-"""Rates that are tried where rates are tuned, each by a run of that part of a step's epochs."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,7 @@ class Ahead:
         work = Work.alike(candidates, effort.epochs * each, workers)
         work += Work.alike(candidates * (effort.seeds - 1), effort.epochs * each, workers)
         if self.tuned:
-            short = max(1, round(effort.epochs / _TUNED))
-            work += Work.alike(_TUNED * self.candidates, short * each, workers)
+            work += Work.alike(RATES * self.candidates, tuning_epochs(effort.epochs) * each, workers)
         return work + Work(nets=self.nets)
 
 

@@ -12,6 +12,8 @@ from stepladder.workers import Job
 
 _FACTORS = (1 / 3, 3.0)
 """What a rate is multiplied by."""
+RATES = 1 + len(_FACTORS)
+"""Rates of each candidate that are tried, before any further one."""
 _SHARE = 1 / 3
 """Of a step's epochs that the short runs have."""
 _ROUNDS = 3
@@ -31,7 +33,7 @@ def tuned(trials: Trials, title: str, candidates: Sequence[Named], epochs: int) 
         candidates: what is tuned.
         epochs: of the step; the short runs have a third of them.
     """
-    short = _tuning_epochs(epochs)
+    short = tuning_epochs(epochs)
     losses: list[dict[float, float]] = [{} for _ in candidates]
     ahead = [_rates(one) for _, one in candidates]
     for _ in range(_ROUNDS):
@@ -57,7 +59,7 @@ def tuned(trials: Trials, title: str, candidates: Sequence[Named], epochs: int) 
 
 def _lasting(trials: Trials, title: str, candidates: Sequence[Named], epochs: int) -> list[Named]:
     """Return the candidates with rates that last for all epochs, as far as a few thirds of them find one."""
-    short = [trials.finished(trials.job("", one, 0, _tuning_epochs(epochs))) for _, one in candidates]
+    short = [trials.finished(trials.job("", one, 0, tuning_epochs(epochs))) for _, one in candidates]
     lasting = list(candidates)
     for _ in range(_ROUNDS - 1):
         trials.run(title, lasting, range(1), epochs)
@@ -79,10 +81,11 @@ def _is_broken(short: FinishedRun | None, whole: FinishedRun | None) -> bool:
 
 def tuning_jobs(trials: Trials, candidates: Sequence[Named], epochs: int) -> list[Job]:
     """Return what ``tuned`` trains first, for candidates of a step of so many epochs."""
-    return [trials.job(name, rate, 0, _tuning_epochs(epochs)) for name, one in candidates for rate in _rates(one)]
+    return [trials.job(name, rate, 0, tuning_epochs(epochs)) for name, one in candidates for rate in _rates(one)]
 
 
-def _tuning_epochs(epochs: int) -> int:
+def tuning_epochs(epochs: int) -> int:
+    """Return the epochs of the short runs of a step whose runs have so many."""
     return max(1, round(epochs * _SHARE))
 
 
