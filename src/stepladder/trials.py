@@ -112,6 +112,9 @@ class Trials:
         self._train = train
         self._asked: list[Job] = []
         self._counted: set[Path] = set()
+        # Plans ask for the same runs and nets at every level of effort.
+        self._finished: dict[Path, FinishedRun] = {}
+        self._costs: dict[str, tuple[int, int]] = {}
 
     def run(self, title: str, candidates: Sequence[Named], seeds: range, epochs: int) -> None:
         """Train candidates with seeds, seed by seed."""
@@ -147,16 +150,21 @@ class Trials:
         Raises:
             RunError: if it was trained on other images than these.
         """
+        if job.folder in self._finished:
+            return self._finished[job.folder]
         if not (job.folder / "result.json").is_file():
             return None
         run = open_finished(job.folder)
         run.refuse_other_images(self.dataset.fingerprint)
+        self._finished[job.folder] = run
         return run
 
     def cost(self, one: Trial) -> tuple[int, int]:
         """Return the parameters and the multiply-accumulates of a trial's net."""
-        totals = describe(Net.parse(one.net), self.dataset.input_shape).totals
-        return totals.parameters, totals.macs
+        if one.net not in self._costs:
+            totals = describe(Net.parse(one.net), self.dataset.input_shape).totals
+            self._costs[one.net] = totals.parameters, totals.macs
+        return self._costs[one.net]
 
     def tried(self, named: Named, stands: Trial, effort: Effort) -> Tried:
         """Return a named candidate with those of its runs that are finished; its changes are those to what stands."""
